@@ -1,0 +1,93 @@
+"""What the service answers."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from visreward.protocol.codes import Code
+from visreward.protocol.fields import Digest, Json, WireModel
+
+
+class ErrorBody(WireModel):
+    """Why something was refused: the same shape for a request and for an item."""
+
+    code: Annotated[Code, Field(strict=False)]
+    message: str
+    """One sentence for a person; it never quotes a decoder's or a library's own words."""
+    field: str | None = None
+    """Path of the field at fault, such as `items[3].completion_tokens`."""
+    retryable: bool = False
+    request_id: str | None = None
+    nearest: list[str] = []
+    """Known names near an unknown one."""
+
+
+class ItemResult(WireModel):
+    """One item's answer: a reward with its parts, or an error, never both."""
+
+    id: str | None
+    """The item's id; None where the item had no readable one."""
+    reward: float | None
+    parts: dict[str, float | None] = {}
+    """Value of each term; None where the term did not apply."""
+    details: dict[str, Json] = {}
+    """By term: what was found, compared and decided."""
+    error: ErrorBody | None = None
+
+
+class GroupSummary(WireModel):
+    """Statistics over the scored items of one group."""
+
+    group: str
+    num_items: int
+    num_scored: int
+    mean: float | None
+    std: float | None
+    """Population standard deviation; exactly 0.0 where all rewards are the same number."""
+    tied: bool
+    """True where at least two items were scored and all their rewards are the same number."""
+
+
+class Work(WireModel):
+    """How much was asked and how much was done, in units of work."""
+
+    images_asked: int = 0
+    images_encoded: int = 0
+    texts_asked: int = 0
+    texts_encoded: int = 0
+    rules_asked: int = 0
+    rules_run: int = 0
+
+
+class CacheUse(WireModel):
+    """Encodings found in the cache instead of being computed."""
+
+    hits: int = 0
+    misses: int = 0
+
+
+class ScoreResponse(WireModel):
+    """The answer to a `ScoreRequest`: `items` in the request's order."""
+
+    request_id: str
+    recipe: str
+    items: list[ItemResult]
+    groups: list[GroupSummary] = []
+    timings_ms: dict[str, float] = {}
+    """Milliseconds by stage: `parse`, `plan`, `do`, `combine`, `total`."""
+    work: Work = Work()
+    cache: CacheUse = CacheUse()
+    models: dict[str, str] = {}
+    """Revision of each model that the recipe used, by its name in the settings."""
+
+
+class MissingImages(WireModel):
+    """The body of `POST /images/missing`, and its answer: of the digests asked about, those to be sent."""
+
+    digests: list[Digest]
+
+
+class ErrorResponse(WireModel):
+    """The body of every answer that is not a success."""
+
+    error: ErrorBody

@@ -1,0 +1,1 @@
+"""The visreward server: turns images, completions and references into rewards."""

@@ -1,0 +1,223 @@
+"""The engine: one request's way from a decoded body to its answer.
+
+Adapters hand over a function that reads the body, so that parsing and planning happen off the event loop.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from visreward.protocol import CacheUse, Code, Limits, ScoreResponse
+from visreward.protocol import Work as WorkCounts
+from visreward_service.engine.admission import Admission
+from visreward_service.engine.admit import Call, admit, check_image
+from visreward_service.engine.combine import combine, summarise_groups
+from visreward_service.engine.encode import Encoder, Tally, late
+from visreward_service.engine.faults import RequestFault
+from visreward_service.engine.lane import Lane
+from visreward_service.engine.plan import Plan, plan
+from visreward_service.engine.pool import Failure, RulePool
+from visreward_service.engine.recipes import RecipeBook
+from visreward_service.engine.store import ImageStore
+from visreward_service.metrics import Metrics
+from visreward_service.models.base import ModelInfo
+from visreward_service.scorers.base import Fault, ImageEncoding, RuleCall, TextEncoding, Work
+
+Read = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an engine is built of."""
+
+    limits: Limits
+    recipes: RecipeBook
+    lanes: Mapping[str, Lane]
+    encoder: Encoder
+    store: ImageStore
+    rules: RulePool
+    admission: Admission
+    metrics: Metrics
+    cpu: ThreadPoolExecutor
+
+
+class Engine:
+    """Scores requests. `start` and `close` belong to the event loop that calls `score`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.limits = parts.limits
+        self.recipes = parts.recipes
+        self.metrics = parts.metrics
+        self._draining = False
+        self._started = False
+
+    async def start(self) -> None:
+        """Start the models' loops and the rule workers."""
+        for lane in self._parts.lanes.values():
+            lane.start()
+        await self._parts.rules.start()
+        self._started = True
+
+    async def close(self) -> None:
+        """Refuse new requests and stop; requests under way are the adapter's to wait for."""
+        self._draining = True
+        for lane in self._parts.lanes.values():
+            await lane.close()
+        await self._parts.rules.close()
+        await self._parts.encoder.cache.close()
+        self._parts.cpu.shutdown(wait=True)
+
+    @property
+    def models(self) -> list[ModelInfo]:
+        """The loaded models."""
+        return [lane.model.info for lane in self._parts.lanes.values()]
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why requests would not be answered now; None where they would."""
+        if self._draining:
+            return "the service is draining"
+        if not self._started:
+            return "the service is starting"
+        dead = [name for name, lane in self._parts.lanes.items() if not lane.alive]
+        return f"the loop of model {dead[0]} has stopped" if dead else None
+
+    async def score(self, read: Read, *, request_id: str, num_bytes: int = 0) -> ScoreResponse:
+        """Answer one request. Raises `RequestFault` where the request as a whole has no answer."""
+        if self.not_ready is not None:
+            raise RequestFault(Code.NOT_READY, self.not_ready, retry_after_seconds=2)
+        clock = Clock(self.metrics)
+        with self._parts.admission.hold_bytes(num_bytes):
+            call = self._with_stored(await self._off_loop(lambda: admit(read(), self.limits)))
+            clock.stage("parse")
+            with self._parts.admission.hold_items(len(call.entries)):
+                return await self._score(call, request_id, clock)
+
+    async def _score(self, call: Call, request_id: str, clock: "Clock") -> ScoreResponse:
+        recipe = await self._off_loop(lambda: self.recipes.get(call.recipe))
+        planned = await self._off_loop(lambda: plan(call, recipe))
+        clock.stage("plan")
+        results, tally, rules_run = await self._do(planned, clock)
+        clock.stage("do")
+        items = await self._off_loop(lambda: combine(planned, results))
+        groups = summarise_groups(planned, items)
+        clock.stage("combine")
+        self._count(planned, items, groups, tally, rules_run)
+        return ScoreResponse.model_construct(
+            request_id=request_id,
+            recipe=recipe.name,
+            items=items,
+            groups=groups,
+            timings_ms=clock.total(),
+            work=_work_counts(planned, tally, rules_run),
+            cache=CacheUse(hits=tally.hits, misses=tally.misses),
+            models={name: self._parts.lanes[name].model.info.revision for name in sorted(recipe.models)},
+        )
+
+    def _with_stored(self, call: Call) -> Call:
+        """Keep the images that the request brought, and add those it names that were sent before."""
+        for digest, held in call.images.items():
+            if isinstance(held, bytes):
+                self._parts.store.put(digest, held)
+        named = {digest for entry in call.entries if entry.item is not None for digest in entry.item.images}
+        stored = self._parts.store.get_many(named.difference(call.images))
+        return replace(call, images={**call.images, **stored}) if stored else call
+
+    def missing_images(self, digests: list[str]) -> list[str]:
+        """Return the digests whose images have to be sent before items can name them."""
+        return self._parts.store.missing(digests)
+
+    async def keep_image(self, digest: str, data: bytes) -> None:
+        """Keep an image that later requests name by its digest. Raises `RequestFault` where it is unusable."""
+        checked = await self._off_loop(lambda: check_image(data, digest, "image", self.limits))
+        if isinstance(checked, Fault):
+            raise RequestFault(checked.code, checked.message, field=checked.field)
+        self._parts.store.put(digest, checked)
+
+    async def _do(self, planned: Plan, clock: "Clock") -> tuple[dict[Work, Any], Tally, int]:
+        """Do the distinct work of a plan, encodings and rules side by side; what is late gets a fault."""
+        calls = [unit for unit in planned.asked if isinstance(unit, RuleCall)]
+        encodings = [unit for unit in planned.asked if not isinstance(unit, RuleCall)]
+        seconds = clock.left(planned.call.deadline_seconds)
+        async with asyncio.TaskGroup() as tasks:
+            encoding = tasks.create_task(self._parts.encoder.encode(encodings, planned.call.images, seconds))
+            ruling = tasks.create_task(self._rule(calls, seconds))
+        features, tally = encoding.result()
+        return {**features, **ruling.result()}, tally, len(calls)
+
+    async def _rule(self, calls: list[RuleCall], seconds: float | None) -> dict[Work, Any]:
+        if not calls:
+            return {}
+        try:
+            async with asyncio.timeout(seconds):
+                outcomes = await self._parts.rules.run(calls)
+        except TimeoutError:
+            return dict.fromkeys(calls, late())
+        return {
+            call: Fault(outcome.code, outcome.message) if isinstance(outcome, Failure) else outcome
+            for call, outcome in zip(calls, outcomes)
+        }
+
+    async def _off_loop(self, function: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._parts.cpu, function)
+
+    def _count(self, planned: Plan, items: Any, groups: Any, tally: Tally, rules_run: int) -> None:
+        metrics, name = self.metrics, planned.recipe.name
+        sources = [entry.item.source if entry.item else None for entry in planned.call.entries]
+        metrics.answered(name, sources, items)
+        for group in groups:
+            metrics.groups.labels(name, str(group.tied).lower()).inc()
+        counts = _work_counts(planned, tally, rules_run)
+        for kind, asked, done in (
+            ("image", counts.images_asked, counts.images_encoded),
+            ("text", counts.texts_asked, counts.texts_encoded),
+            ("rule", counts.rules_asked, counts.rules_run),
+        ):
+            metrics.asked.labels(kind).inc(asked)
+            metrics.done.labels(kind).inc(done)
+        metrics.cache.labels("hit").inc(tally.hits)
+        metrics.cache.labels("miss").inc(tally.misses)
+
+
+class Clock:
+    """Times the stages of one request."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._start = self._last = time.perf_counter()
+        self._stages_ms: dict[str, float] = {}
+
+    def left(self, deadline_seconds: float | None) -> float | None:
+        """Return the seconds that a deadline, counted from the request's arrival, leaves."""
+        if deadline_seconds is None:
+            return None
+        return max(deadline_seconds - (time.perf_counter() - self._start), 0.0)
+
+    def stage(self, name: str) -> None:
+        """End a stage."""
+        now = time.perf_counter()
+        self._metrics.stage_seconds.labels(name).observe(now - self._last)
+        self._stages_ms[name] = round((now - self._last) * 1000, 3)
+        self._last = now
+
+    def total(self) -> dict[str, float]:
+        """Return milliseconds by stage, with their sum as `total`."""
+        return {**self._stages_ms, "total": round((self._last - self._start) * 1000, 3)}
+
+
+def _work_counts(planned: Plan, tally: Tally, rules_run: int) -> WorkCounts:
+    asked = {ImageEncoding: 0, TextEncoding: 0, RuleCall: 0}
+    for unit, times in planned.asked.items():
+        asked[type(unit)] += times
+    return WorkCounts(
+        images_asked=asked[ImageEncoding],
+        images_encoded=tally.images_encoded,
+        texts_asked=asked[TextEncoding],
+        texts_encoded=tally.texts_encoded,
+        rules_asked=asked[RuleCall],
+        rules_run=rules_run,
+    )

@@ -1,0 +1,161 @@
+"""Builds a service from its settings and runs it. The one place where the parts are put together."""
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import torch
+import uvicorn
+from tokenizers import Tokenizer
+
+from visreward_service.cache import MemoryCache, SharedCache, Tiers
+from visreward_service.engine.admission import Admission
+from visreward_service.engine.encode import Encoder
+from visreward_service.engine.engine import Engine, Parts
+from visreward_service.engine.lane import Lane, LaneLimits
+from visreward_service.engine.pool import RulePool
+from visreward_service.engine.recipes import RecipeBook
+from visreward_service.engine.store import ImageStore
+from visreward_service.logs import configure_logs
+from visreward_service.metrics import Metrics
+from visreward_service.models import load_models
+from visreward_service.models.base import Model
+from visreward_service.models.images import decode
+from visreward_service.recipes import load_recipes
+from visreward_service.rest.app import create_app
+from visreward_service.scorers import RULES
+from visreward_service.scorers.base import Catalog, ModelFacts
+from visreward_service.settings import BatchSettings, Settings, SettingsError, load_settings
+
+log = logging.getLogger(__name__)
+
+
+def build_engine(settings: Settings) -> Engine:
+    """Return an engine that is ready to start. Raises `ModelError`, `RecipeError` or `SettingsError`."""
+    if settings.torch_threads:
+        torch.set_num_threads(settings.torch_threads)
+    metrics = Metrics()
+    models = load_models(settings.models)
+    catalog = Catalog(models=_facts(models), tokenizers=_tokenizers(settings.tokenizers))
+    recipes = RecipeBook(load_recipes(settings.recipe_folders), catalog)
+    cpu = ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu")
+    limits = _lane_limits(settings.batch)
+    lanes = {name: Lane(model, limits=limits, metrics=metrics) for name, model in models.items()}
+    return Engine(
+        Parts(
+            limits=settings.limits,
+            recipes=recipes,
+            lanes=lanes,
+            encoder=Encoder(
+                lanes=lanes,
+                cache=_cache(settings, metrics),
+                cpu=cpu,
+                decode=partial(
+                    decode,
+                    formats=settings.limits.image_formats,
+                    max_bytes=settings.limits.max_image_bytes,
+                    max_pixels=settings.limits.max_image_pixels,
+                ),
+            ),
+            store=ImageStore(settings.image_store_bytes),
+            rules=RulePool(
+                RULES,
+                workers=settings.rules.workers,
+                time_limit_seconds=settings.rules.time_limit_seconds,
+                memory_limit_bytes=settings.rules.memory_limit_bytes,
+            ),
+            admission=Admission(
+                max_bytes=settings.queue.max_bytes,
+                max_items=settings.queue.max_items,
+                retry_after_seconds=settings.queue.retry_after_seconds,
+                metrics=metrics,
+            ),
+            metrics=metrics,
+            cpu=cpu,
+        )
+    )
+
+
+def _cache(settings: Settings, metrics: Metrics) -> Tiers:
+    memory = MemoryCache(settings.cache_bytes)
+    if settings.redis is None:
+        return Tiers(memory)
+    try:
+        shared = SharedCache(
+            settings.redis.url,
+            ttl_seconds=settings.redis.ttl_seconds,
+            timeout_seconds=settings.redis.timeout_seconds,
+            pause_seconds=settings.redis.pause_seconds,
+            metrics=metrics,
+        )
+    except ValueError as error:
+        raise SettingsError(f"redis.url: {error}") from None
+    return Tiers(memory, shared)
+
+
+def _facts(models: Mapping[str, Model]) -> dict[str, ModelFacts]:
+    return {
+        name: ModelFacts(
+            views=frozenset(model.info.views),
+            branches=frozenset(model.info.branches),
+            logit_scale=model.info.logit_scale,
+            logit_bias=model.info.logit_bias,
+        )
+        for name, model in models.items()
+    }
+
+
+def _tokenizers(folders: Mapping[str, Path]) -> dict[str, Callable[[str], int]]:
+    def counter(tokenizer: Tokenizer) -> Callable[[str], int]:
+        return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    found: dict[str, Callable[[str], int]] = {}
+    for name, folder in folders.items():
+        file = folder / "tokenizer.json" if folder.is_dir() else folder
+        if not file.is_file():
+            raise SettingsError(
+                f"tokenizers.{name}: {file} is not there; name a folder with a tokenizer.json"
+            )
+        found[name] = counter(Tokenizer.from_file(str(file)))
+    return found
+
+
+def _lane_limits(batch: BatchSettings) -> LaneLimits:
+    return LaneLimits(
+        max_images=batch.max_images,
+        max_texts=batch.max_texts,
+        max_batch_tokens=batch.max_tokens,
+        max_prepared_images=batch.max_prepared_images,
+        max_wait_seconds=batch.max_wait_ms / 1000,
+    )
+
+
+def serve(
+    config: Path | None = None,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    log_level: str | None = None,
+) -> int:
+    """Run the service until it is told to stop; arguments beat settings. Raises what `build_engine` raises."""
+    settings = load_settings(config)
+    changes = {"host": host, "port": port, "log_level": log_level}
+    settings = settings.model_copy(
+        update={name: value for name, value in changes.items() if value is not None}
+    )
+    configure_logs(log_format=settings.log_format, level=settings.log_level)
+    engine = build_engine(settings)
+    for info in engine.models:
+        log.info("model ready", extra={"model": info.name, "source": info.source, "revision": info.revision})
+    uvicorn.run(
+        create_app(settings, engine),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        server_header=False,
+    )
+    return 0

@@ -1,0 +1,114 @@
+"""What the service counts, and how it is exposed to Prometheus. Each service has a registry of its own."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from visreward.protocol import ItemResult
+
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+MAX_SOURCES = 200
+"""Sources with a label of their own; later ones share `other`, so that clients cannot grow the registry."""
+
+
+class Metrics:
+    """Counters and histograms of one service."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._sources: set[str] = set()
+        new = self.registry
+        self.requests = Counter(
+            "visreward_requests", "Requests by path and status.", ["path", "status"], registry=new
+        )
+        self.request_seconds = Histogram(
+            "visreward_request_seconds", "Time to answer.", ["path"], registry=new, buckets=LATENCY_BUCKETS
+        )
+        self.stage_seconds = Histogram(
+            "visreward_stage_seconds",
+            "Time of one stage of a score request.",
+            ["stage"],
+            registry=new,
+            buckets=LATENCY_BUCKETS,
+        )
+        self.items = Counter(
+            "visreward_items",
+            "Items answered, `code` is `ok` or an error code.",
+            ["recipe", "source", "code"],
+            registry=new,
+        )
+        self.rewards = Histogram(
+            "visreward_reward",
+            "Rewards given.",
+            ["recipe"],
+            registry=new,
+            buckets=(-1, -0.5, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 2, 5, 10),
+        )
+        self.groups = Counter(
+            "visreward_groups",
+            "Groups answered, by whether all their rewards were equal.",
+            ["recipe", "tied"],
+            registry=new,
+        )
+        self.asked = Counter(
+            "visreward_work_asked", "Units of work that items asked for.", ["kind"], registry=new
+        )
+        self.done = Counter(
+            "visreward_work_done", "Distinct units of work that were computed.", ["kind"], registry=new
+        )
+        self.cache = Counter(
+            "visreward_cache_lookups", "Encodings looked up in the cache.", ["outcome"], registry=new
+        )
+        self.shared_cache = Counter(
+            "visreward_shared_cache",
+            "Operations on Redis: hits, misses and values that were not ours by key; writes and failures by call.",
+            ["operation", "outcome"],
+            registry=new,
+        )
+        self.batch_size = Histogram(
+            "visreward_batch_size",
+            "Jobs in one forward pass.",
+            ["model", "kind"],
+            registry=new,
+            buckets=SIZE_BUCKETS,
+        )
+        self.encoded = Counter(
+            "visreward_encoded",
+            "Images and texts that went through a model.",
+            ["model", "kind"],
+            registry=new,
+        )
+        self.encode_seconds = Counter(
+            "visreward_encode_seconds", "Time in forward passes.", ["model", "kind"], registry=new
+        )
+        self.pending = Gauge("visreward_pending_items", "Items admitted and not yet answered.", registry=new)
+        self.refused = Counter("visreward_refused", "Requests refused, by code.", ["code"], registry=new)
+        self.rule_restarts = Gauge("visreward_rule_worker_restarts", "Rule workers replaced.", registry=new)
+
+    def batch(self, model: str, kind: str, size: int, seconds: float) -> None:
+        """Count one forward pass."""
+        self.batch_size.labels(model, kind).observe(size)
+        self.encoded.labels(model, kind).inc(size)
+        self.encode_seconds.labels(model, kind).inc(seconds)
+
+    def answered(self, recipe: str, sources: Iterable[str | None], results: Iterable[ItemResult]) -> None:
+        """Count the items of one answer."""
+        for source, result in zip(sources, results):
+            code = "ok" if result.error is None else result.error.code.value
+            self.items.labels(recipe, self._source(source), code).inc()
+            if result.reward is not None:
+                self.rewards.labels(recipe).observe(result.reward)
+
+    def _source(self, source: str | None) -> str:
+        if source is None:
+            return ""
+        if source not in self._sources:
+            if len(self._sources) >= MAX_SOURCES:
+                return "other"
+            self._sources.add(source)
+        return source
+
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

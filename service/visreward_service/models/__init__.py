@@ -1,0 +1,1 @@
+"""Encoders: loading, preprocessing, forward. The one place that imports torch."""

@@ -1,0 +1,118 @@
+"""One step of training: the losses of a batch, and their descent. It knows no files and no clock."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from visreward_service.models.bundled import losses
+from visreward_service.models.bundled.batches import Batch
+from visreward_service.models.bundled.folder import normalised
+from visreward_service.models.bundled.recipe import Recipe
+from visreward_service.models.networks import Branch, FGClip, roi_weights
+
+MAX_SCALE = 50.0
+WEIGHTS = {
+    "region": 1.0,
+    "pointing": 0.5,
+    "phrase": 1.0,
+    "caption": 0.5,
+    "caption_negative": 2.0,
+    "description": 0.3,
+    "description_negative": 2.0,
+}
+"""What each loss counts."""
+
+
+@dataclass(kw_only=True)
+class Learner:
+    """A model on its way, with its optimiser."""
+
+    model: FGClip
+    recipe: Recipe
+
+    def __post_init__(self) -> None:
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        others = [p for p in self.model.parameters() if p.ndim <= 1]
+        groups = [
+            {"params": decayed, "weight_decay": self.recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(
+            groups, lr=self.recipe.learning_rate, betas=(0.9, 0.98), fused=True
+        )
+        self.preprocessor = self.recipe.preprocessor_config()
+
+    def step(self, step: int, batch: Batch, pixels: NDArray[np.uint8]) -> dict[str, float]:
+        """Descend once; the losses before it, by name."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate_at(step)
+        with sdpa_kernel(SDPBackend.MATH):  # the fused kernel's backward pass is slow on a CPU
+            parts = self.losses(batch, normalised(pixels, self.preprocessor))
+        total = torch.stack([WEIGHTS[name] * loss for name, loss in parts.items()]).sum()
+        self.optimiser.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        return {name: loss.item() for name, loss in parts.items()}
+
+    def losses(self, batch: Batch, pixels: Tensor) -> dict[str, Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
+            pooled, dense = self.model.image_and_dense_features(pixels)
+        pooled, dense = pooled.float(), dense.float()
+        parts = self.phrase_losses(batch, dense)
+        images = F.normalize(pooled, dim=-1)
+        for name, ids in (("caption", batch.captions), ("description", batch.descriptions)):
+            if ids is None:
+                continue
+            texts = self.texts(ids, "short" if name == "caption" else "long").unflatten(0, (len(images), -1))
+            parts[name] = losses.global_loss(images, texts[:, 0], self.scale("logit_scale"))
+            scale = self.scale("logit_scale_hardneg")
+            parts[f"{name}_negative"] = losses.hard_negative_loss(images, texts, scale)
+        return parts
+
+    def phrase_losses(self, batch: Batch, dense: Tensor) -> dict[str, Tensor]:
+        phrases = self.texts(torch_ids(batch.phrases), "short")
+        thing_scenes, phrase_scenes = torch_ids(batch.thing_scenes), torch_ids(batch.phrase_scenes)
+        named = losses.naming(
+            torch_ids(batch.phrase_attributes), torch_ids(batch.thing_attributes), thing_scenes, len(dense)
+        )
+        scale = self.scale("logit_scale_finegraind")
+        grid = self.model.config.grid
+        boxes = torch.from_numpy(batch.thing_boxes) * grid
+        weights = roi_weights(boxes, grid, grid)
+        regions = F.normalize(torch.einsum("rn,rnd->rd", weights, dense[thing_scenes]), dim=-1)
+        covered = centre_in_box(boxes, grid)
+        own = named.things & (thing_scenes[None] == phrase_scenes[:, None])
+        inside = (own.float() @ covered.float()) > 0
+        pointing, phrase = losses.pointing_loss(
+            F.normalize(dense, dim=-1), phrases, phrase_scenes, inside, named.scenes, scale
+        )
+        region = losses.region_loss(regions, phrases, named.things, scale)
+        return {"region": region, "pointing": pointing, "phrase": phrase}
+
+    def texts(self, ids: Tensor | NDArray[np.int64], branch: Branch) -> Tensor:
+        ids = ids if isinstance(ids, Tensor) else torch_ids(ids)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
+            features = self.model.text_features(ids, branch)
+        return F.normalize(features.float(), dim=-1)
+
+    def scale(self, name: str) -> Tensor:
+        scale: Tensor = getattr(self.model, name).exp().clamp(max=MAX_SCALE)
+        return scale
+
+
+def torch_ids(values: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(values)
+
+
+def centre_in_box(boxes: Tensor, grid: int) -> Tensor:
+    """Which patches have their centre in each box (R, 4) in grid units: (R, grid²)."""
+    at = torch.arange(grid) + 0.5
+    columns = (boxes[:, 0:1] <= at) & (at <= boxes[:, 2:3])
+    rows = (boxes[:, 1:2] <= at) & (at <= boxes[:, 3:4])
+    return (rows[:, :, None] & columns[:, None, :]).flatten(1)

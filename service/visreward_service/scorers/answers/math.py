@@ -1,0 +1,45 @@
+"""Kind `math`: one expression against another, by the grader that the recipe names."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from visreward_service.scorers.answers import graders
+from visreward_service.scorers.answers.kind import Kind
+from visreward_service.scorers.answers.verdict import Verdict
+
+Grader = Literal["mathruler", "math_verify", "strict"]
+Wrap = Literal["none", "gold", "both"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MathOptions:
+    """How expressions are compared."""
+
+    grader: Grader = "mathruler"
+    wrap: Wrap = "none"
+    r"""What to put in a box for math_verify, which reads LaTeX only inside `$` or `\boxed{}`."""
+
+
+def _wrapped(given: str, gold: str, wrap: Wrap) -> tuple[str, str]:
+    if wrap != "none":
+        gold = f"\\boxed{{{gold}}}"
+    if wrap == "both":
+        given = f"\\boxed{{{given}}}"
+    return given, gold
+
+
+def judge(given: str, gold: str, options: MathOptions) -> Verdict:
+    """Return the grader's verdict."""
+    if options.grader == "math_verify":
+        return graders.math_verify(*_wrapped(given, gold, options.wrap))
+    return graders.mathruler(given, gold)
+
+
+def settle(given: str, gold: str, options: MathOptions) -> Verdict | None:
+    """Return the grader's verdict where a shortcut is certain of it."""
+    if options.grader == "math_verify":
+        return graders.settle_math_verify(*_wrapped(given, gold, options.wrap))
+    return graders.settle_mathruler(given, gold)
+
+
+KIND = Kind("expressions, by mathruler, math_verify or the strict profile", MathOptions, judge, settle)

@@ -1,0 +1,181 @@
+"""What an operator can set: a TOML file, and `VISREWARD_*` variables over it. Read once, passed down.
+
+Every name is checked: an unknown one stops the start and names the nearest known one.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from visreward.protocol import Limits
+from visreward_service.models.settings import ModelSettings
+
+PREFIX = "VISREWARD_"
+NOT_OURS = frozenset({"VISREWARD_URL", "VISREWARD_CONFIG"})
+"""Variables of the client and of `visreward serve`."""
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class SettingsError(ValueError):
+    """Settings that the service refuses to start with; the message says what to change."""
+
+
+class Section(BaseModel):
+    """A table of the settings file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RuleSettings(Section):
+    """The processes that run rules such as symbolic comparison."""
+
+    workers: Count = Field(default_factory=lambda: max(os.cpu_count() or 1, 1))
+    time_limit_seconds: Positive = 5.0
+    """Counted from when a rule starts to run, not from when it was queued."""
+    memory_limit_bytes: Count = 2 * 2**30
+
+
+class BatchSettings(Section):
+    """How much one forward pass of a model may hold."""
+
+    max_images: Count = 32
+    max_texts: Count = 128
+    max_tokens: Count = 8192
+    max_prepared_images: Count = 256
+    max_wait_ms: Annotated[float, Field(ge=0)] = 2.0
+
+
+class RedisSettings(Section):
+    """A cache of embeddings that replicas share. Redis being away costs time, never a score or a request."""
+
+    url: str
+    """Such as `redis://cache:6379/0`, `rediss://…` for TLS, or `unix:///run/redis.sock`."""
+    ttl_seconds: Positive = 7 * 86_400.0
+    timeout_seconds: Positive = 0.25
+    """How long a request may wait for it."""
+    pause_seconds: Positive = 5.0
+    """How long it is left alone after a failure."""
+
+
+class QueueSettings(Section):
+    """How much is taken in at once; more is refused with a hint when to return."""
+
+    max_bytes: Count = 2**30
+    max_items: Count = 65_536
+    retry_after_seconds: Positive = 1.0
+
+
+class Settings(BaseSettings):
+    """All settings of the service."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    shutdown_seconds: Positive = 30.0
+    """How long requests under way may take after SIGTERM."""
+    cpu_threads: Count = Field(default_factory=lambda: max(os.cpu_count() or 1, 2))
+    """Threads that parse, decode, resize and tokenise."""
+    torch_threads: Annotated[int, Field(ge=0)] = 0
+    """Threads of one forward pass on the CPU; 0 leaves the choice to torch."""
+    cache_bytes: Annotated[int, Field(ge=0)] = 2**28
+    """Embeddings kept in memory."""
+    image_store_bytes: Annotated[int, Field(ge=0)] = 2**29
+    """Encoded images kept in memory, so that clients need not send them again."""
+    recipe_folders: tuple[Path, ...] = ()
+    """Folders of recipe files, beside those that come with the service."""
+    tokenizers: dict[str, Path] = {}
+    """Policy tokenizers by name: folders with a tokenizer.json, for recipes that count tokens themselves."""
+    models: dict[str, ModelSettings] = {
+        "fgclip": ModelSettings(kind="fgclip", source="bundled:scenes-fgclip")
+    }
+    limits: Limits = Limits()
+    rules: RuleSettings = RuleSettings()
+    batch: BatchSettings = BatchSettings()
+    queue: QueueSettings = QueueSettings()
+    redis: RedisSettings | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """A variable beats the file, whose tables come in as init arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load_settings(file: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read settings. Raises `SettingsError` naming the file or variable, the field and the nearest name."""
+    tables = _read_file(file) if file is not None else {}
+    _check_variables(environ)
+    try:
+        return Settings(**tables)
+    except ValidationError as error:
+        lines = [_explain(dict(detail), str(file) if file else "settings") for detail in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: not valid TOML: {error}") from None
+
+
+def _check_variables(environ: Mapping[str, str]) -> None:
+    """Refuse `VISREWARD_*` variables that no setting reads: pydantic-settings passes over them."""
+    for variable in environ:
+        if not variable.upper().startswith(PREFIX) or variable.upper() in NOT_OURS:
+            continue
+        first = variable.upper().removeprefix(PREFIX).split("__")[0].lower()
+        if first not in Settings.model_fields:
+            raise SettingsError(f"{variable}: no such setting{_nearest(first, list(Settings.model_fields))}")
+
+
+def _explain(detail: dict[str, Any], origin: str) -> str:
+    location = [str(part) for part in detail["loc"]]
+    path = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        return f"{origin}: {path}: no such setting{_nearest(location[-1], _names_at(location[:-1]))}"
+    return f"{origin}: {path}: {detail['msg'].removeprefix('Value error, ')}"
+
+
+def _names_at(location: list[str]) -> list[str]:
+    """Names of the fields at a path of the settings."""
+    model: type[BaseModel] = Settings
+    for part in location:
+        if part not in model.model_fields:
+            return list(ModelSettings.model_fields)
+        inner = model.model_fields[part].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            continue
+        model = inner
+    return list(ModelSettings.model_fields) if location[:1] == ["models"] else list(model.model_fields)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(sorted(known))}"

@@ -1,0 +1,70 @@
+"""The grouping of waiting jobs into forward passes."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visreward_service.engine.batch import Budget, length_bucket, take_batch
+
+
+@dataclass(frozen=True)
+class Waiting:
+    name: int
+    kind: tuple[str, str, int] = ("text", "short", 16)
+    cost: int = 16
+    owner: int = 0
+
+
+def test_an_empty_queue_gives_no_batch() -> None:
+    assert take_batch([], Budget(max_jobs=4, max_cost=64)) == []
+
+
+def test_the_kind_that_waited_longest_goes_first() -> None:
+    image = ("image", "pooled", 0)
+    queue = [Waiting(0, kind=image), Waiting(1), Waiting(2, kind=image), Waiting(3)]
+    assert [job.name for job in take_batch(queue, Budget(max_jobs=8, max_cost=999))] == [0, 2]
+
+
+def test_owners_take_turns_so_that_a_large_request_does_not_hold_up_a_small_one() -> None:
+    queue = [Waiting(n, owner=1) for n in range(100)] + [Waiting(200, owner=2)]
+    batch = take_batch(queue, Budget(max_jobs=4, max_cost=999))
+    assert [job.name for job in batch] == [0, 200, 1, 2]
+
+
+def test_a_job_over_the_budget_goes_alone_and_does_not_wait_for_ever() -> None:
+    queue = [Waiting(0, cost=500), Waiting(1)]
+    assert [job.name for job in take_batch(queue, Budget(max_jobs=4, max_cost=64))] == [0]
+
+
+@given(
+    st.lists(
+        st.builds(
+            Waiting,
+            name=st.integers(),
+            kind=st.sampled_from([("text", "short", 16), ("text", "long", 48), ("image", "pooled", 0)]),
+            cost=st.integers(1, 90),
+            owner=st.integers(0, 3),
+        ),
+        min_size=1,
+    ),
+    st.integers(1, 8),
+    st.integers(1, 200),
+)
+def test_every_batch_is_of_one_kind_within_its_budget_and_empties_the_queue(
+    queue: list[Waiting], max_jobs: int, max_cost: int
+) -> None:
+    left = list(queue)
+    while left:
+        batch = take_batch(left, Budget(max_jobs=max_jobs, max_cost=max_cost))
+        assert 1 <= len(batch) <= max_jobs
+        assert {job.kind for job in batch} == {left[0].kind}
+        assert len(batch) == 1 or sum(job.cost for job in batch) <= max_cost
+        for job in batch:
+            left.remove(job)
+
+
+@pytest.mark.parametrize(("tokens", "bucket"), [(1, 16), (16, 16), (17, 24), (77, 77), (78, 96), (248, 248), (300, 300)])
+def test_a_text_falls_into_the_smallest_bucket_that_holds_it(tokens: int, bucket: int) -> None:
+    assert length_bucket(tokens) == bucket

@@ -1,0 +1,137 @@
+"""The queue of one model: sharing, poison, abandoned work.
+
+`MockModel` is a mock: no real model fails, blocks or counts its batches on demand.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+
+from visreward.protocol import Code
+from visreward_service.engine.lane import Lane, LaneLimits, Ticket
+from visreward_service.metrics import Metrics
+from visreward_service.models.base import DecodedImage, ModelInfo, Pixels, Tokens, Vector
+from visreward_service.scorers.base import Fault, ImageEncoding, TextEncoding
+
+POISON = 666
+
+
+class MockModel:
+    """Gives each text the vector of its first token; fails on `POISON`; waits for `gate`."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.info = ModelInfo(
+            name="mock", kind="mock", source="tests", revision="1", pinned=True, dim=1, image_size=(1, 1),
+            views=("pooled",), branches={"short": 77}, preprocessing="none",
+        )  # fmt: skip
+
+    def prepare_image(self, image: DecodedImage) -> Pixels:
+        return image.rgb
+
+    def prepare_texts(self, texts: Sequence[str], branch: str) -> list[Tokens]:
+        return [Tokens((int(text),), 1) for text in texts]
+
+    def encode_images(self, batch: Sequence[Pixels], view: str) -> list[Vector]:
+        return [np.ones(1, np.float32) for _ in batch]
+
+    def encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
+        self.gate.wait(10)
+        ids = [tokens.ids[0] for tokens in batch]
+        self.batches.append(ids)
+        if POISON in ids:
+            raise RuntimeError("poisoned")
+        return [np.array([number], np.float32) for number in ids]
+
+
+@asynccontextmanager
+async def lane_of(model: MockModel, **limits: float) -> AsyncIterator[Lane]:
+    lane = Lane(model, limits=LaneLimits(max_wait_seconds=0.0, **limits), metrics=Metrics())  # type: ignore[arg-type]
+    lane.start()
+    yield lane
+    model.gate.set()
+    await lane.close()
+
+
+def ask(lane: Lane, number: int, owner: int = 0) -> Ticket:
+    ticket = lane.claim(TextEncoding("mock", str(number)), owner)
+    if ticket.fresh:
+        lane.offer(ticket.job, Tokens((number,), 1))
+    return ticket
+
+
+async def value(ticket: Ticket) -> float | Code:
+    outcome = await asyncio.wait_for(asyncio.shield(ticket.job.done), 10)
+    ticket.give_up()
+    return outcome.code if isinstance(outcome, Fault) else float(outcome[0])
+
+
+async def test_a_poisonous_input_fails_alone_and_the_lane_lives_on() -> None:
+    model = MockModel()
+    async with lane_of(model) as lane:
+        numbers = [1, 2, 3, POISON, 5, 6, 7, 8]
+        outcomes = [await value(ticket) for ticket in [ask(lane, number) for number in numbers]]
+        assert outcomes == [1, 2, 3, Code.MODEL_FAILED, 5, 6, 7, 8]
+        assert await value(ask(lane, 9)) == 9
+        assert lane.alive
+
+
+async def test_work_asked_for_twice_at_the_same_time_is_done_once() -> None:
+    model = MockModel()
+    model.gate.clear()
+    async with lane_of(model) as lane:
+        tickets = [ask(lane, 7, owner) for owner in range(5)]
+        assert [ticket.fresh for ticket in tickets] == [True, False, False, False, False]
+        model.gate.set()
+        assert [await value(ticket) for ticket in tickets] == [7] * 5
+        assert model.batches == [[7]]
+
+
+async def test_work_that_nobody_waits_for_any_more_is_dropped_before_it_runs() -> None:
+    model = MockModel()
+    model.gate.clear()
+    async with lane_of(model, max_texts=1) as lane:
+        first = ask(lane, 1)
+        await asyncio.sleep(0.05)
+        abandoned = [ask(lane, number) for number in range(100, 200)]
+        shared = ask(lane, 100)
+        for ticket in abandoned:
+            ticket.give_up()
+        last = ask(lane, 2)
+        model.gate.set()
+        assert await value(first) == 1
+        assert await value(shared) == 100
+        assert await value(last) == 2
+        assert model.batches == [[1], [100], [2]]
+
+
+async def test_an_image_that_cannot_be_prepared_fails_alone() -> None:
+    async def broken() -> Pixels:
+        raise Fault(Code.IMAGE_INVALID, "damaged")
+
+    async def defective() -> Pixels:
+        raise ZeroDivisionError
+
+    async def whole() -> Pixels:
+        return np.zeros((1, 1, 3), np.uint8)
+
+    async with lane_of(MockModel(), max_prepared_images=1) as lane:
+        tickets = []
+        for name, prepare in (("a", broken), ("b", defective), ("c", whole), ("d", whole)):
+            ticket = lane.claim(ImageEncoding("mock", name), 0)
+            lane.prepare(ticket.job, prepare)
+            tickets.append(ticket)
+        outcomes = [await value(ticket) for ticket in tickets]
+        assert outcomes == [Code.IMAGE_INVALID, Code.MODEL_FAILED, 1.0, 1.0]
+
+
+async def test_closing_a_lane_fails_what_still_waits() -> None:
+    model = MockModel()
+    async with lane_of(model) as lane:
+        ticket = lane.claim(TextEncoding("mock", "1"), 0)
+    assert await value(ticket) is Code.MODEL_FAILED

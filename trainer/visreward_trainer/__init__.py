@@ -1,0 +1,1 @@
+"""The GRPO trainer: rollouts from a vLLM server, rewards from the service."""
