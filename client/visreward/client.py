@@ -241,6 +241,6 @@ def _collect(futures: list[Future[Answered]]) -> list[Answered]:
     """Return all answers in order; raise the failure that came first, not what it caused in the others."""
     done, _ = wait(futures, return_when=FIRST_EXCEPTION)
     errors = [error for future in done if (error := future.exception()) is not None]
-    for error in sorted(errors, key=lambda error: isinstance(error, _AbandonedError)):
-        raise error
+    if errors:
+        raise min(errors, key=lambda error: isinstance(error, _AbandonedError))
     return [future.result() for future in futures]

@@ -6,7 +6,7 @@ put together and nothing is encoded twice. Knows bytes and plain values, no HTTP
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -14,6 +14,9 @@ import msgpack
 from pydantic import BaseModel
 
 Encoding: TypeAlias = Literal["msgpack", "json"]
+
+BIN_32 = b"\xc6"
+"""msgpack's mark of binary data with a length of four bytes."""
 
 IMAGE_OVERHEAD_BYTES = 160
 """More than the field names, digest and punctuation of an image take in either body."""
@@ -72,7 +75,11 @@ class MsgpackCodec:
         for name, value in head.items():
             parts += (self.encode(name), self.encode(value))
         parts += (self.encode("images"), packer.pack_array_header(len(images)))
-        parts += (self.encode({"digest": digest, "data": data}) for digest, data in images.items())
+        names = packer.pack_map_header(2) + self.encode("digest"), self.encode("data")
+        for digest, data in images.items():
+            # The header of a bin 32 is written by hand: packing the data would copy it once more.
+            size = BIN_32 + len(data).to_bytes(4, "big")
+            parts += (names[0], self.encode(digest), names[1], size, data)
         parts += (self.encode("items"), packer.pack_array_header(len(items)))
         return b"".join((*parts, *items))
 
@@ -97,20 +104,19 @@ class JsonCodec:
         return 4 * ((len(data) + 2) // 3) + IMAGE_OVERHEAD_BYTES
 
     def join(self, head: Mapping[str, Any], images: Mapping[str, bytes], items: Sequence[bytes]) -> bytes:
-        fields = [self.encode(name) + b":" + self.encode(value) for name, value in head.items()]
-        fields.append(b'"images":' + _array(self._image(digest, data) for digest, data in images.items()))
-        fields.append(b'"items":' + _array(items))
-        return b"{" + b",".join(fields) + b"}"
-
-    def _image(self, digest: str, data: bytes) -> bytes:
-        return b'{"digest":"' + digest.encode() + b'","data":"' + base64.b64encode(data) + b'"}'
+        parts = [b"{"]
+        for name, value in head.items():
+            parts += (self.encode(name), b":", self.encode(value), b",")
+        parts.append(b'"images":[')
+        for place, (digest, data) in enumerate(images.items()):
+            comma = b"," if place else b""
+            encoded = base64.b64encode(data)
+            parts += (comma, b'{"digest":"', digest.encode(), b'","data":"', encoded, b'"}')
+        parts += (b'],"items":[', b",".join(items), b"]}")
+        return b"".join(parts)
 
     def decode(self, body: bytes) -> Any:
         return json.loads(body)
-
-
-def _array(values: Iterable[bytes]) -> bytes:
-    return b"[" + b",".join(values) + b"]"
 
 
 CODECS: dict[Encoding, Codec] = {"msgpack": MsgpackCodec(), "json": JsonCodec()}

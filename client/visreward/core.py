@@ -105,7 +105,7 @@ class Plan:
                 status=response.status_code,
                 request_id=scored.request_id,
             )
-        return Answered(chunk.items, scored)
+        return Answered(chunk, scored)
 
     def finish(self, answers: list[Answered]) -> ScoreResult:
         """Return the call's result under the caller's policy; raise ItemError where the policy says so."""
@@ -115,7 +115,7 @@ class Plan:
 
 def blame(error: ServiceError, chunk: Chunk) -> ServiceError:
     """Return the error with the caller's item numbers in the place of the chunk's."""
-    error.field = to_caller_path(error.field, chunk.items)
+    error.field = to_caller_path(error.field, chunk)
     return error
 
 

@@ -45,7 +45,7 @@ class Sendable:
     group: str | None
     encoded: bytes
     digests: tuple[str, ...]
-    """Its distinct images, sent or only named."""
+    """Its images in order, sent or only named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,7 @@ def _encode(item: dict[str, Any], index: int, codec: Codec, store: ImageStore) -
         encoded = codec.encode(item)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise _find_fault(item, codec, error) from None
-    return Sendable(
-        index, _name(item["id"]), _name(item.get("group")), encoded, tuple(dict.fromkeys(digests))
-    )
+    return Sendable(index, _name(item["id"]), _name(item.get("group")), encoded, tuple(digests))
 
 
 def _digests(images: Any, store: ImageStore) -> list[str]:

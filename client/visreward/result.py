@@ -12,13 +12,14 @@ from visreward.errors import ItemError
 from visreward.groups import summarise
 from visreward.items import Prepared, Sendable
 from visreward.protocol import CacheUse, Code, ErrorBody, GroupSummary, ItemResult, ScoreResponse, Work
+from visreward.split import Chunk
 
 OnItemError: TypeAlias = Literal["raise", "mask"] | float
 """`"raise"` an ItemError, `"mask"` as None, or the number that stands in for a missing reward."""
 
 NumberT = TypeVar("NumberT", int, float)
 
-ITEM_PATH = re.compile(r"^items\[(\d+)\]")
+PATH = re.compile(r"(items|images)\[(\d+)\]")
 MAX_NAMED_FAILURES = 3
 
 
@@ -50,9 +51,9 @@ class ScoreResult:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A request's items and the service's answer to them, place by place."""
+    """What was sent in a request and the service's answer to it, item by item."""
 
-    sent: Sequence[Sendable]
+    sent: Chunk
     response: ScoreResponse
 
 
@@ -100,18 +101,30 @@ def settle(result: ScoreResult, policy: OnItemError) -> ScoreResult:
     )
 
 
-def to_caller_path(path: str | None, sent: Sequence[Sendable]) -> str | None:
-    """Return a field path with the caller's item number in the place of the request's."""
-    match = ITEM_PATH.match(path or "")
-    if path is None or match is None or int(match[1]) >= len(sent):
+def to_caller_path(path: str | None, sent: Chunk, item: Sendable | None = None) -> str | None:
+    """Return a field path of a request as one of the call.
+
+    Items get the caller's numbers. An image of the request becomes an image of `item`, or of the first item
+    that names it: the caller has no list of images. Any other path stays as it is.
+    """
+    match = PATH.match(path or "")
+    if path is None or match is None:
         return path
-    return f"items[{sent[int(match[1])].index}]{path[match.end() :]}"
+    number, rest = int(match[2]), path[match.end() :]
+    if match[1] == "items":
+        return f"items[{sent.items[number].index}]{rest}" if number < len(sent.items) else path
+    digest = dict(enumerate(sent.digests)).get(number)
+    owners = [one for one in ([item] if item else sent.items) if digest in one.digests]
+    if digest is None or not owners:
+        return path
+    return f"items[{owners[0].index}].images[{owners[0].digests.index(digest)}]"
 
 
 def _place(answer: Answered) -> Iterable[tuple[int, ItemResult]]:
-    for item, result in zip(answer.sent, answer.response.items, strict=True):
+    for item, result in zip(answer.sent.items, answer.response.items, strict=True):
         if result.error is not None and result.error.field is not None:
-            error = result.error.model_copy(update={"field": to_caller_path(result.error.field, answer.sent)})
+            field = to_caller_path(result.error.field, answer.sent, item)
+            error = result.error.model_copy(update={"field": field})
             yield item.index, result.model_copy(update={"error": error})
         else:
             yield item.index, result

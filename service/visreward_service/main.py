@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 import uvicorn
+from fastapi import FastAPI
 from tokenizers import Tokenizer
 
 from visreward_service.cache import MemoryCache, SharedCache, Tiers
@@ -69,7 +70,8 @@ def build_engine(settings: Settings) -> Engine:
             admission=Admission(
                 max_bytes=settings.queue.max_bytes,
                 max_items=settings.queue.max_items,
-                retry_after_seconds=settings.queue.retry_after_seconds,
+                min_retry_seconds=settings.queue.min_retry_seconds,
+                max_retry_seconds=settings.queue.max_retry_seconds,
                 metrics=metrics,
             ),
             metrics=metrics,
@@ -139,7 +141,7 @@ def serve(
     port: int | None = None,
     log_level: str | None = None,
 ) -> int:
-    """Run the service until it is told to stop; arguments beat settings. Raises what `build_engine` raises."""
+    """Run the service until it is told to stop. Arguments beat settings. Raises as `build_engine` does."""
     settings = load_settings(config)
     changes = {"host": host, "port": port, "log_level": log_level}
     settings = settings.model_copy(
@@ -149,8 +151,11 @@ def serve(
     engine = build_engine(settings)
     for info in engine.models:
         log.info("model ready", extra={"model": info.name, "source": info.source, "revision": info.revision})
+    app = create_app(settings, engine)
+    if settings.grpc.port is not None:
+        _serve_grpc(app, settings, engine)
     uvicorn.run(
-        create_app(settings, engine),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -159,3 +164,13 @@ def serve(
         server_header=False,
     )
     return 0
+
+
+def _serve_grpc(app: FastAPI, settings: Settings, engine: Engine) -> None:
+    # Imported only where it is asked for: gRPC is an extra.
+    try:
+        from visreward_service.grpc import GrpcServer, serve_beside
+    except ImportError as error:
+        message = f"grpc.port is set, and {error.name} is not installed: install visreward[grpc]"
+        raise SettingsError(message) from None
+    serve_beside(app, GrpcServer(settings, engine))

@@ -62,7 +62,7 @@ class Metrics:
         )
         self.shared_cache = Counter(
             "visreward_shared_cache",
-            "Operations on Redis: hits, misses and values that were not ours by key; writes and failures by call.",
+            "Redis: hits, misses and foreign values by key; writes and failures by call.",
             ["operation", "outcome"],
             registry=new,
         )
@@ -83,7 +83,9 @@ class Metrics:
             "visreward_encode_seconds", "Time in forward passes.", ["model", "kind"], registry=new
         )
         self.pending = Gauge("visreward_pending_items", "Items admitted and not yet answered.", registry=new)
-        self.refused = Counter("visreward_refused", "Requests refused, by code.", ["code"], registry=new)
+        self.refused = Counter(
+            "visreward_refused", "Requests refused for lack of room, by what was full.", ["full_of"], registry=new
+        )
         self.rule_restarts = Gauge("visreward_rule_worker_restarts", "Rule workers replaced.", registry=new)
 
     def batch(self, model: str, kind: str, size: int, seconds: float) -> None:
@@ -95,7 +97,7 @@ class Metrics:
     def answered(self, recipe: str, sources: Iterable[str | None], results: Iterable[ItemResult]) -> None:
         """Count the items of one answer."""
         for source, result in zip(sources, results):
-            code = "ok" if result.error is None else result.error.code.value
+            code = "ok" if result.error is None else str(result.error.code)
             self.items.labels(recipe, self._source(source), code).inc()
             if result.reward is not None:
                 self.rewards.labels(recipe).observe(result.reward)

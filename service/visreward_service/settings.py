@@ -54,7 +54,7 @@ class BatchSettings(Section):
 
 
 class RedisSettings(Section):
-    """A cache of embeddings that replicas share. Redis being away costs time, never a score or a request."""
+    """A cache of embeddings that replicas share. Its absence costs time, never a score or a request."""
 
     url: str
     """Such as `redis://cache:6379/0`, `rediss://…` for TLS, or `unix:///run/redis.sock`."""
@@ -70,7 +70,23 @@ class QueueSettings(Section):
 
     max_bytes: Count = 2**30
     max_items: Count = 65_536
-    retry_after_seconds: Positive = 1.0
+    min_retry_seconds: Positive = 1.0
+    """The hint is computed from the queue and the rate of answers, and lies between these."""
+    max_retry_seconds: Positive = 60.0
+
+
+class GrpcSettings(Section):
+    """The gRPC server, which speaks `visreward.v1` and the Open Inference Protocol. Needs the extra `grpc`."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """None leaves gRPC off; 0 takes a free port."""
+    max_calls: Count = 4096
+    """Calls under way at once; more are refused."""
+    stream_requests: Count = 32
+    """Requests of one stream that are scored at once."""
+    stream_idle_seconds: Positive = 300.0
+    """How long a stream may stay open without a new request."""
 
 
 class Settings(BaseSettings):
@@ -109,6 +125,7 @@ class Settings(BaseSettings):
     rules: RuleSettings = RuleSettings()
     batch: BatchSettings = BatchSettings()
     queue: QueueSettings = QueueSettings()
+    grpc: GrpcSettings = GrpcSettings()
     redis: RedisSettings | None = None
 
     @classmethod
@@ -125,10 +142,10 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
-def load_settings(file: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(file: Path | None = None) -> Settings:
     """Read settings. Raises `SettingsError` naming the file or variable, the field and the nearest name."""
     tables = _read_file(file) if file is not None else {}
-    _check_variables(environ)
+    _check_variables(os.environ)
     try:
         return Settings(**tables)
     except ValidationError as error:

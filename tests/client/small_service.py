@@ -65,6 +65,8 @@ class SmallService:
     faults: deque[Fault] = field(default_factory=deque)
     seen: list[Seen] = field(default_factory=list)
     delay_seconds: float = 0.0
+    meeting: threading.Barrier | None = None
+    """Where set, requests to score are answered when so many are in flight."""
     broken_groups: frozenset[str] = frozenset()
     url: str = ""
     in_flight: int = 0
@@ -94,11 +96,11 @@ class SmallService:
         images, items = request["images"], request["items"]
         if len(items) > self.limits.max_items or len(images) > self.limits.max_images:
             return refuse(Code.REQUEST_TOO_LARGE, "over a limit", field="items")
-        held = set()
-        for image in images:
+        held: dict[str, str | None] = {}
+        for place, image in enumerate(images):
             data = base64.b64decode(image["data"]) if isinstance(image["data"], str) else image["data"]
             assert hashlib.sha256(data).hexdigest() == image["digest"]
-            held.add(image["digest"])
+            held[image["digest"]] = f"images[{place}].data" if data.startswith(b"broken") else None
         results = [self.score_item(item, index, held) for index, item in enumerate(items)]
         return 200, {
             "request_id": "small",
@@ -114,7 +116,7 @@ class SmallService:
             "models": {"clip": "r1"},
         }
 
-    def score_item(self, item: dict[str, Any], index: int, held: set[str]) -> dict[str, Any]:
+    def score_item(self, item: dict[str, Any], index: int, held: Mapping[str, str | None]) -> dict[str, Any]:
         try:
             known = Item.model_validate(item)
         except ValidationError as error:
@@ -123,6 +125,9 @@ class SmallService:
         missing = [place for place, digest in enumerate(known.images) if digest not in held]
         if missing:
             return fail(known.id, Code.IMAGE_MISSING, f"items[{index}].images[{missing[0]}]")
+        broken = [held[digest] for digest in known.images if held[digest] is not None]
+        if broken:
+            return fail(known.id, Code.IMAGE_INVALID, str(broken[0]))
         if known.group in self.broken_groups:
             return fail(known.id, Code.MODEL_FAILED, f"items[{index}]")
         return {
@@ -201,6 +206,8 @@ class Handler(BaseHTTPRequestHandler):
             service.max_in_flight = max(service.max_in_flight, service.in_flight)
             is_probe = self.path == "/limits"
             fault = service.faults.popleft() if service.faults and not is_probe else None
+        if service.meeting is not None and self.path == "/score":
+            service.meeting.wait(timeout=20)
         time.sleep(service.delay_seconds)
         # Counted down before the answer is sent: its reader may send the next request at once.
         with service.lock:

@@ -1,14 +1,16 @@
 """A call larger than one request: cut under the limits, sent side by side, joined in order."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.client.small_service import SmallService
+from tests.client.small_service import Fault, SmallService
 
-from visreward import AsyncRewardClient, Limits, RewardClient, ScoreResult
+from visreward import AsyncRewardClient, InvalidRequestError, Limits, RewardClient, ScoreResult
 from visreward.groups import summarise
 from visreward.items import Sendable
 from visreward.protocol import Code
@@ -87,12 +89,45 @@ def test_failures_in_several_requests_are_told_together(score: Score, service: S
     assert fields == ["items[2]", "items[3]", "items[5]"]
 
 
+def test_an_image_at_fault_is_named_as_the_callers_own(score: Score, service: SmallService) -> None:
+    service.limits = Limits(max_images=2)
+    images = [[b"a"], [b"b", b"broken 1"], [b"c", b"c", b"broken 2"], [b"broken 2"]]
+    items = [{"completion": "x", "images": some} for some in images]
+    result = score(items, on_item_error="mask")
+    fields = [item.error.field for item in result.failed if item.error is not None]
+    assert fields == ["items[1].images[1]", "items[2].images[2]", "items[3].images[0]"]
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("items[1].prompt", "items[2].prompt"),
+        ("images[1].digest", "items[2].images[1]"),
+        ("images[9].digest", "images[9].digest"),
+        ("items[9].prompt", "items[9].prompt"),
+        ("deadline_ms", "deadline_ms"),
+    ],
+)
+def test_a_refused_request_names_what_the_caller_gave(
+    score: Score, service: SmallService, field: str, told: str
+) -> None:
+    service.faults.append(Fault.of(Code.INVALID_REQUEST, field=field))
+    items: list[dict[str, Any]] = [
+        {"completion": "x", "images": [b"a"]},
+        {"completion": "\ud800"},
+        {"completion": "x", "images": [b"a", b"b"]},
+    ]
+    with pytest.raises(InvalidRequestError) as caught:
+        score(items)
+    assert caught.value.field == told
+
+
 def test_images_are_counted_once_for_each_request(score: Score, service: SmallService) -> None:
     service.limits = Limits(max_images=2)
     items = [{"completion": "x", "images": [bytes([place // 3]) * 50]} for place in range(15)]
     result = score(items)
     assert len(result.rewards) == 15
-    assert [len(seen.body["images"]) for seen in service.scored] == [2, 2, 1]
+    assert sorted(len(seen.body["images"]) for seen in service.scored) == [1, 2, 2]
 
 
 @pytest.mark.parametrize("encoding", ["msgpack", "json"])
@@ -133,7 +168,7 @@ def test_so_many_requests_are_in_flight_and_no_more(
     score: Score, service: SmallService, max_concurrency: int
 ) -> None:
     service.limits = Limits(max_items=1)
-    service.delay_seconds = 0.02
+    service.meeting = threading.Barrier(max_concurrency)
     score(make_items(*[None] * 12), settings={"max_concurrency": max_concurrency})
     assert service.max_in_flight == max_concurrency
 
@@ -147,13 +182,11 @@ def test_connections_are_used_again(service: SmallService) -> None:
 
 
 async def test_many_calls_of_one_async_client_share_its_bound(service: SmallService) -> None:
-    import asyncio
-
-    service.delay_seconds = 0.02
+    service.meeting = threading.Barrier(3)
     async with AsyncRewardClient(url=service.url, max_concurrency=3) as client:
-        calls = [client.score([{"completion": "x" * n}], recipe="lengths") for n in range(10)]
+        calls = [client.score([{"completion": "x" * n}], recipe="lengths") for n in range(9)]
         results = await asyncio.gather(*calls)
-    assert [result.rewards for result in results] == [[float(n)] for n in range(10)]
+    assert [result.rewards for result in results] == [[float(n)] for n in range(9)]
     assert service.max_in_flight == 3
 
 

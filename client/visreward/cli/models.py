@@ -6,6 +6,8 @@ from visreward.cli.command import Command
 from visreward.cli.service import add_service_arguments, open_client
 from visreward.cli.tables import print_json, print_table
 
+COLUMNS = ("name", "kind", "source", "revision", "device", "dtype")
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_service_arguments(parser)
@@ -18,8 +20,7 @@ def run(args: Namespace) -> int:
     if args.json:
         print_json(models)
     else:
-        columns = list(dict.fromkeys(name for model in models for name in model))
-        print_table(models, columns)
+        print_table(models, COLUMNS)
     return 0
 
 

@@ -15,6 +15,7 @@ def print_table(
 ) -> None:
     """Print rows under the named columns; a field that a row lacks stays empty.
 
+    The first column names the rows and is never cut over lines.
     Cells are printed as they are: no markup, so that a completion with brackets in it shows its brackets.
     """
     from rich import box
@@ -24,7 +25,7 @@ def print_table(
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column == columns[0])
     for row in rows:
         table.add_row(*(Text(format_cell(row.get(column))) for column in columns))
     Console().print(table)

@@ -31,7 +31,13 @@ Json = Any
 """A JSON value; its shape is the business of whoever reads it."""
 
 
+class AnswerModel(BaseModel):
+    """A part of an answer: a client passes over fields that a newer service has added."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
 class WireModel(BaseModel):
-    """A part of a request or an answer: unknown fields are refused, no value is coerced."""
+    """A part of a request: unknown fields are refused, no value is coerced."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

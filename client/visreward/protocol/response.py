@@ -5,13 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from visreward.protocol.codes import Code
-from visreward.protocol.fields import Digest, Json, WireModel
+from visreward.protocol.fields import AnswerModel, Digest, Json, WireModel
 
 
-class ErrorBody(WireModel):
+class ErrorBody(AnswerModel):
     """Why something was refused: the same shape for a request and for an item."""
 
-    code: Annotated[Code, Field(strict=False)]
+    code: Annotated[Code | str, Field(strict=False, union_mode="left_to_right")]
+    """A `Code`; text where a newer service has codes that this client does not know."""
     message: str
     """One sentence for a person; it never quotes a decoder's or a library's own words."""
     field: str | None = None
@@ -22,7 +23,7 @@ class ErrorBody(WireModel):
     """Known names near an unknown one."""
 
 
-class ItemResult(WireModel):
+class ItemResult(AnswerModel):
     """One item's answer: a reward with its parts, or an error, never both."""
 
     id: str | None
@@ -35,7 +36,7 @@ class ItemResult(WireModel):
     error: ErrorBody | None = None
 
 
-class GroupSummary(WireModel):
+class GroupSummary(AnswerModel):
     """Statistics over the scored items of one group."""
 
     group: str
@@ -48,7 +49,7 @@ class GroupSummary(WireModel):
     """True where at least two items were scored and all their rewards are the same number."""
 
 
-class Work(WireModel):
+class Work(AnswerModel):
     """How much was asked and how much was done, in units of work."""
 
     images_asked: int = 0
@@ -59,14 +60,14 @@ class Work(WireModel):
     rules_run: int = 0
 
 
-class CacheUse(WireModel):
+class CacheUse(AnswerModel):
     """Encodings found in the cache instead of being computed."""
 
     hits: int = 0
     misses: int = 0
 
 
-class ScoreResponse(WireModel):
+class ScoreResponse(AnswerModel):
     """The answer to a `ScoreRequest`: `items` in the request's order."""
 
     request_id: str
@@ -87,7 +88,7 @@ class MissingImages(WireModel):
     digests: list[Digest]
 
 
-class ErrorResponse(WireModel):
+class ErrorResponse(AnswerModel):
     """The body of every answer that is not a success."""
 
     error: ErrorBody

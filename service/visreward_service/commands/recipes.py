@@ -9,7 +9,7 @@ from visreward.cli.command import Command, CommandError
 from visreward.cli.service import add_service_arguments, open_client
 from visreward.cli.tables import print_json, print_table
 
-COLUMNS = ("name", "paper", "summary", "needs")
+COLUMNS = ("name", "summary", "needs")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,8 +41,14 @@ def run(args: Namespace) -> int:
     if args.json:
         print_json(recipes)
     else:
-        print_table(recipes, COLUMNS)
+        print_table(map(to_row, recipes), COLUMNS)
     return 0
+
+
+def to_row(recipe: dict[str, Any]) -> dict[str, str]:
+    """Return a recipe's line of the table: its paper under the summary, one need a line."""
+    about = filter(None, (recipe["summary"], recipe["paper"]))
+    return {"name": recipe["name"], "summary": "\n".join(about), "needs": "\n".join(recipe["needs"])}
 
 
 def load_all(folders: Sequence[Path]) -> list[dict[str, Any]]:

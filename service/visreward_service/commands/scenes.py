@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from visreward.cli.command import Command, CommandError
+from visreward.cli.service import DEFAULT_URL
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def run(args: Namespace) -> int:
     items, request = write_examples(captions)
     print(f"{args.count} scenes in {args.out}: pictures and {captions.name}")
     print(f"score them with:  visreward score --recipe pebr-r1/stage1 --items {items}")
-    print(f"or with curl:     curl -s -H 'content-type: application/json' -d @{request} URL/score")
+    print(f"or with curl:     curl -s -H 'content-type: application/json' -d @{request} {DEFAULT_URL}/score")
     return 0
 
 

@@ -26,12 +26,13 @@ def run(args: Namespace) -> int:
     if config is not None and not config.is_file():
         raise CommandError(f"There is no settings file {config}.")
     from visreward_service.main import serve
+    from visreward_service.models.errors import ModelError
     from visreward_service.recipes.errors import RecipeError
     from visreward_service.settings import SettingsError
 
     try:
         return serve(config, host=args.host, port=args.port, log_level=args.log_level)
-    except (SettingsError, RecipeError) as error:
+    except (ModelError, RecipeError, SettingsError) as error:
         raise CommandError(str(error)) from error
 
 

@@ -5,25 +5,26 @@ Adapters hand over a function that reads the body, so that parsing and planning 
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from visreward.protocol import CacheUse, Code, Limits, ScoreResponse
 from visreward.protocol import Work as WorkCounts
+from visreward_service.engine import embed
 from visreward_service.engine.admission import Admission
 from visreward_service.engine.admit import Call, admit, check_image
 from visreward_service.engine.combine import combine, summarise_groups
 from visreward_service.engine.encode import Encoder, Tally, late
 from visreward_service.engine.faults import RequestFault
-from visreward_service.engine.lane import Lane
+from visreward_service.engine.lane import Encoding, Lane
 from visreward_service.engine.plan import Plan, plan
 from visreward_service.engine.pool import Failure, RulePool
 from visreward_service.engine.recipes import RecipeBook
 from visreward_service.engine.store import ImageStore
 from visreward_service.metrics import Metrics
-from visreward_service.models.base import ModelInfo
+from visreward_service.models.base import ModelInfo, Vector
 from visreward_service.scorers.base import Fault, ImageEncoding, RuleCall, TextEncoding, Work
 
 Read = Callable[[], object]
@@ -86,16 +87,56 @@ class Engine:
         dead = [name for name, lane in self._parts.lanes.items() if not lane.alive]
         return f"the loop of model {dead[0]} has stopped" if dead else None
 
-    async def score(self, read: Read, *, request_id: str, num_bytes: int = 0) -> ScoreResponse:
-        """Answer one request. Raises `RequestFault` where the request as a whole has no answer."""
+    def _check_ready(self) -> None:
         if self.not_ready is not None:
             raise RequestFault(Code.NOT_READY, self.not_ready, retry_after_seconds=2)
+
+    async def score(self, read: Read, *, request_id: str, num_bytes: int = 0) -> ScoreResponse:
+        """Answer one request. Raises `RequestFault` where the request as a whole has no answer."""
+        self._check_ready()
         clock = Clock(self.metrics)
         with self._parts.admission.hold_bytes(num_bytes):
             call = self._with_stored(await self._off_loop(lambda: admit(read(), self.limits)))
             clock.stage("parse")
             with self._parts.admission.hold_items(len(call.entries)):
                 return await self._score(call, request_id, clock)
+
+    async def encode(
+        self,
+        model: str,
+        inputs: Sequence[bytes] | Sequence[str],
+        *,
+        branch: str = "short",
+        deadline_seconds: float | None = None,
+        num_bytes: int = 0,
+    ) -> Vector:
+        """Return the pooled embeddings of images (as bytes) or of texts, (N, D). Raises `RequestFault`."""
+        self._check_ready()
+        clock = Clock(self.metrics)
+        lane = self._parts.lanes.get(model)
+        if lane is None:
+            raise RequestFault(
+                Code.NOT_FOUND, "no model of that name is loaded", nearest=tuple(self._parts.lanes)
+            )
+        with self._parts.admission.hold_bytes(num_bytes), self._parts.admission.hold_items(len(inputs)):
+            units, images = await self._off_loop(
+                lambda: embed.admit(lane.model.info, inputs, branch, self.limits)
+            )
+            left = clock.left(deadline_seconds)
+            features, tally = await self._parts.encoder.encode(dict.fromkeys(units), images, left)
+        self._count_encodings(units, tally)
+        return embed.to_table(units, features)
+
+    def _count_encodings(self, units: Sequence[Encoding], tally: Tally) -> None:
+        images = sum(isinstance(unit, ImageEncoding) for unit in units)
+        for kind, asked, done in (
+            ("image", images, tally.images_encoded),
+            ("text", len(units) - images, tally.texts_encoded),
+        ):
+            self.metrics.asked.labels(kind).inc(asked)
+            self.metrics.done.labels(kind).inc(done)
+        self.metrics.cache.labels("hit").inc(tally.hits)
+        self.metrics.cache.labels("miss").inc(tally.misses)
 
     async def _score(self, call: Call, request_id: str, clock: "Clock") -> ScoreResponse:
         recipe = await self._off_loop(lambda: self.recipes.get(call.recipe))

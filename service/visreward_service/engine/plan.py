@@ -112,7 +112,7 @@ def has(item: Item, need: str) -> bool:
 
 @contextmanager
 def boundary(term: str, path: str) -> Iterator[None]:
-    """Attribute whatever a scorer raises: faults get the item's path, anything else is the scorer's defect."""
+    """Attribute what a scorer raises: faults get the item's path, anything else is the scorer's defect."""
     try:
         yield
     except Fault as fault:

@@ -1,4 +1,4 @@
-"""Images that clients have sent before, by digest, bounded in bytes. Holds encoded bytes that were checked."""
+"""Images that clients have sent before, by digest, bounded in bytes: encoded, and checked."""
 
 import threading
 from collections.abc import Iterable, Mapping

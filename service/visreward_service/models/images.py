@@ -37,7 +37,7 @@ DAMAGED = "the image cannot be decoded; it may be cut short or damaged"
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class ImageFault(ValueError):  # noqa: N818 - "fault" is the word for what an input does
+class ImageFault(ValueError):
     """An image that cannot be scored: IMAGE_INVALID, IMAGE_UNSUPPORTED or IMAGE_TOO_LARGE."""
 
     def __init__(self, code: Code, message: str) -> None:

@@ -1,7 +1,8 @@
 """Recipe expressions: parsed once into closures, evaluated for every item.
 
-Numbers are binary64 and are combined left to right as written. A result that is not a finite number is a `Fault`, as is a name without a value outside the means and the
-untaken branch of `where`. Where names get their values is not known here.
+Numbers are binary64 and are combined left to right as written. A result that is not a finite number is a
+`Fault`, as is a name without a value outside the means and the untaken branch of `where`. Where names get
+their values is not known here.
 """
 
 import operator

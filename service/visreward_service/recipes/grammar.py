@@ -15,6 +15,9 @@ from visreward_service.recipes.errors import ExpressionError
 
 MAX_EXPRESSION_CHARS = 2000
 MAX_EXPRESSION_DEPTH = 64
+"""Of the tree; a sum is as deep as it is long."""
+MAX_NESTING = 24
+"""Of parentheses and calls, each of which takes a dozen frames of Python's stack."""
 
 TOKEN = re.compile(
     r"[ \t\r\n]*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
@@ -101,7 +104,7 @@ def _tokenise(text: str) -> list[Token]:
 
 
 class _Parser:
-    """Recursive descent over a list of tokens; `level` bounds the recursion, `depth` of a node the tree."""
+    """Recursive descent over a list of tokens; `level` bounds the nesting, `depth` of a node the tree."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
@@ -140,8 +143,8 @@ class _Parser:
 
     def parse_or(self) -> Node:
         self.level += 1
-        if self.level > MAX_EXPRESSION_DEPTH:
-            raise ExpressionError(f"deeper than {MAX_EXPRESSION_DEPTH} levels", self.next.column)
+        if self.level > MAX_NESTING:
+            raise ExpressionError(f"nested deeper than {MAX_NESTING} levels", self.next.column)
         node = self.parse_binary(("or",), self.parse_and)
         self.level -= 1
         return node

@@ -10,14 +10,18 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from visreward.protocol import Code, ErrorResponse, Limits, MissingImages, ScoreResponse
+from visreward_service import oip
 from visreward_service.engine.engine import Engine
 from visreward_service.engine.faults import RequestFault
 from visreward_service.recipes import Recipe
 from visreward_service.rest import body, errors, openapi
+from visreward_service.rest.disconnect import while_connected
 from visreward_service.rest.trace import Trace
 from visreward_service.settings import Settings
 
-PATHS = frozenset({"/score", "/recipes", "/models", "/limits", "/images/missing", "/healthz", "/readyz", "/metrics", "/"})
+PATHS = frozenset(
+    {"/score", "/recipes", "/models", "/limits", "/images/missing", "/healthz", "/readyz", "/metrics", "/"}
+)
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse} for status in (400, 404, 413, 415, 422, 429, 500, 503)
 }
@@ -56,6 +60,9 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     _add_images(app, engine)
     _add_listings(app, engine)
     _add_probes(app, engine)
+    oip.install(
+        app, engine, limits=settings.limits, read_body=body.read_body, while_connected=while_connected
+    )
     return app
 
 
@@ -65,9 +72,8 @@ def _add_scoring(app: FastAPI, settings: Settings, engine: Engine) -> None:
         """Score items with a recipe. The answer lists them in the request's order."""
         read = body.reader(request)
         raw = await body.read_body(request, settings.limits.max_request_bytes)
-        answer = await engine.score(
-            lambda: read(raw), request_id=request.state.request_id, num_bytes=len(raw)
-        )
+        scoring = engine.score(lambda: read(raw), request_id=request.state.request_id, num_bytes=len(raw))
+        answer = await while_connected(request, scoring)
         return body.write(request, answer)
 
 

@@ -2,14 +2,17 @@
 
 import math
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from visreward.protocol import MEANINGS, Code, ErrorBody, ErrorResponse
 from visreward_service.engine.faults import RequestFault
+from visreward_service.rest.disconnect import ClientGoneError
 
+CLIENT_CLOSED_REQUEST = 499
+"""Nobody reads this status but the access log."""
 CODES_BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 
 
@@ -51,6 +54,11 @@ def install(app: FastAPI) -> None:
         fault = RequestFault(Code.INVALID_REQUEST, str(detail["msg"]), field=field)
         return error_response(fault, request.state.request_id)
 
+    async def on_gone(request: Request, error: Exception) -> Response:
+        del request, error
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+
     app.add_exception_handler(RequestFault, on_fault)
+    app.add_exception_handler(ClientGoneError, on_gone)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)

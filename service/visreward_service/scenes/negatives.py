@@ -70,13 +70,15 @@ def swapped_attributes(scene: Scene, claim: Existence | Relation, random: Random
                 yield replace(claim, noun=other)
         case Relation(first=first, second=second):
             name = "colour" if first.colour != second.colour else "shape"
-            yield replace(
-                claim,
-                first=replace(first, **{name: getattr(second, name)}),
-                second=replace(second, **{name: getattr(first, name)}),
-            )
+            yield replace(claim, first=taking(first, second, name), second=taking(second, first, name))
             for other in recoloured(scene, first, random):
                 yield replace(claim, first=other)
+
+
+def taking(noun: Noun, other: Noun, name: str) -> Noun:
+    """The noun with the other's attribute of a name."""
+    changed: dict[str, Any] = {name: getattr(other, name)}
+    return replace(noun, **changed)
 
 
 def swapped_relation(scene: Scene, claim: Existence | Relation, random: Random) -> Iterator[Any]:
@@ -92,13 +94,18 @@ def swapped_relation(scene: Scene, claim: Existence | Relation, random: Random) 
 def wrong_count(scene: Scene, claim: Existence | Relation, random: Random) -> Iterator[Any]:  # noqa: ARG001
     field = random.choice(noun_fields(claim))
     for count in shuffled((1, 2, 3, 4), random):
-        yield replace(claim, **{field: replace(getattr(claim, field), count=count)})
+        yield with_noun(claim, field, replace(getattr(claim, field), count=count))
 
 
 def wrong_object(scene: Scene, claim: Existence | Relation, random: Random) -> Iterator[Any]:
     field = random.choice(noun_fields(claim))
     for noun in reshaped(scene, getattr(claim, field), random):
-        yield replace(claim, **{field: noun})
+        yield with_noun(claim, field, noun)
+
+
+def with_noun(claim: Existence | Relation, field: str, noun: Noun) -> Existence | Relation:
+    changed: dict[str, Any] = {field: noun}
+    return replace(claim, **changed)
 
 
 def noun_fields(claim: Existence | Relation) -> tuple[str, ...]:

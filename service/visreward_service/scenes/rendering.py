@@ -84,7 +84,8 @@ SHADES = {"plain": plain, "gradient": gradient, "striped": striped, "noisy": noi
 def ramp(angle: float) -> NDArray[np.float64]:
     """From -1 to 1 across the canvas, along `angle`."""
     columns, rows = axes()
-    return np.cos(angle) * columns + np.sin(angle) * rows
+    slope: NDArray[np.float64] = np.cos(angle) * columns + np.sin(angle) * rows
+    return slope
 
 
 @lru_cache(maxsize=1)

@@ -71,7 +71,7 @@ class Sample:
 def build_sample(seed: int, *, num_groups: int | None = None) -> Sample:
     """The sample of a seed."""
     scene = sample_scene(seed, num_groups=num_groups)
-    random = Random(f"sample/{seed}")
+    random = Random(f"sample/{seed}")  # noqa: S311
     caption = short_caption(scene, random)
     description = long_description(scene, random)
     phrases = region_phrases(scene, random)

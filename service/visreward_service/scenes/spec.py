@@ -138,7 +138,7 @@ def relations(first: Group, second: Group) -> tuple[str, ...]:
 def sample_scene(seed: int, *, num_groups: int | None = None) -> Scene:
     """The scene of a seed, of 1 to 4 groups, or of as many as are asked for where they find room (at least
     one)."""
-    random = Random(f"scene/{seed}/{num_groups}")
+    random = Random(f"scene/{seed}/{num_groups}")  # noqa: S311
     wanted = num_groups if num_groups is not None else random.choice((1, 2, 2, 2, 3, 3, 3, 4, 4))
     groups: list[Group] = []
     for _ in range(20 * wanted):
@@ -185,7 +185,7 @@ def sample_group(random: Random, *, taken: set[tuple[str, str]]) -> Group | None
 def cluster(random: Random, count: int) -> list[tuple[float, float]]:
     """Offsets of `count` things from their centre, in diameters; their mean is 0."""
     step = random.uniform(1.12, 1.3)
-    rows = {
+    arrangements: dict[int, list[list[tuple[float, float]]]] = {
         1: [[(0.0, 0.0)]],
         2: [
             [(-0.5, 0), (0.5, 0)],
@@ -204,7 +204,7 @@ def cluster(random: Random, count: int) -> list[tuple[float, float]]:
             [(0.0, -0.8), (0.8, 0), (0, 0.8), (-0.8, 0)],
         ],
     }
-    return [(dx * step, dy * step) for dx, dy in random.choice(rows[count])]
+    return [(dx * step, dy * step) for dx, dy in random.choice(arrangements[count])]
 
 
 def fits(group: Group, others: list[Group]) -> bool:

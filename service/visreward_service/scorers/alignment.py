@@ -1,4 +1,4 @@
-"""The alignment scorer: the cosine of an image and a piece of text in a model's space, and which image it is."""
+"""The alignment scorer: the cosine of an image and a piece of text in a model's space."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -28,7 +28,7 @@ ImageChoice = Literal["first", "only", "mean", "max"]
 def cosine(first: Vector, second: Vector) -> float:
     """Return the cosine of two L2-normalised vectors of the same length, rounded to float32.
 
-    The products are exact in binary64 and are summed in one fixed order, so that equal vectors give equal bits.
+    The products are exact in binary64 and are summed in a fixed order: equal vectors give equal bits.
     """
     products = first.astype(np.float64) * second.astype(np.float64)
     return float(np.float32(np.add.reduce(products)))

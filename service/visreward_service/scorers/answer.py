@@ -5,23 +5,31 @@ It decides what is compared and what a missing answer means; the kinds in `answe
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from visreward.protocol import Code
 from visreward_service.scorers import answers, extraction
-from visreward_service.scorers.answers.kind import Kind
-from visreward_service.scorers.answers.math import Grader, Wrap
+from visreward_service.scorers.answers import listing, math, number
+from visreward_service.scorers.answers import text as words
 from visreward_service.scorers.answers.verdict import UnreadableGold, Verdict
 from visreward_service.scorers.base import Catalog, Fault, Params, RuleCall, Score, Scorer, Subject, Work
 
-KindName = Literal["math"]
+KindName = Literal[
+    "math", "number", "choice", "yes_no", "text", "list", "json", "date", "span", "route", "auto"
+]
+Tolerance = Annotated[float, Field(ge=0.0)]
+Options = tuple[tuple[str, Any], ...]
 
 MAX_SHOWN_CHARS = 200
 """Length to which texts are cut in an item's details."""
 MAX_REMEMBERED_CHARS = 512
 REMEMBERED = 65_536
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class AnswerParams(Params):
@@ -34,11 +42,30 @@ class AnswerParams(Params):
     kind: KindName = "math"
     missing: Literal["wrong", "not_applicable"] = "wrong"
     """What an absent piece, or one in which `extract` finds nothing, is."""
-    threshold: float = Field(default=1.0, gt=0.0, le=1.0)
+    threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """`correct` is 1 where `score` is at least this."""
 
-    grader: Grader | None = None
-    wrap: Wrap | None = None
+    grader: math.Grader | None = None
+    wrap: math.Wrap | None = None
+    absolute: Tolerance | None = None
+    relative: Tolerance | None = None
+    units: number.Units | None = None
+    percent: number.Percent | None = None
+    decimal_comma: bool | None = None
+    several: bool | None = None
+    partial: bool | None = None
+    which: Literal["unanimous", "first", "last"] | None = None
+    measure: words.Measure | listing.Measure | None = None
+    anls_threshold: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    items: listing.Items | None = None
+    ordered: bool | None = None
+    fields: Annotated[tuple[str, ...], BeforeValidator(_frozen), Field(min_length=1)] | None = None
+    extra_fields: bool | None = None
+    order: Literal["mdy", "dmy"] | None = None
+    finer: bool | None = None
+    rule: Literal["exact", "contained", "first_token"] | None = None
+    max_extra_words: Annotated[int, Field(ge=0)] | None = None
+    profile: Literal["paper", "strict"] | None = None
 
     @model_validator(mode="after")
     def _options_belong_to_the_kind(self) -> "AnswerParams":
@@ -48,6 +75,9 @@ class AnswerParams(Params):
             raise ValueError(
                 f"kind {self.kind!r} does not take {', '.join(foreign)}; it takes {', '.join(sorted(known))}"
             )
+        measures = sorted(words.MEASURES if self.kind == "text" else listing.MEASURES)
+        if self.measure is not None and self.measure not in measures:
+            raise ValueError(f"kind {self.kind!r} measures by {', '.join(measures)}, not {self.measure!r}")
         return self
 
     @property
@@ -69,17 +99,19 @@ class Answer(Scorer[AnswerParams]):
         super().__init__(params, catalog)
         if params.text not in catalog.pieces:
             raise ValueError(f"no piece is called {params.text!r}")
+        self._kind = answers.KINDS[params.kind]
         self._options = tuple(sorted(params.options.items()))
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """`correct`, 0 or 1; `score`, between 0 and 1."""
-        return ("correct", "score")
+        """`correct`, 0 or 1; `score`, between 0 and 1; what else the kind has."""
+        return ("correct", "score", *self._kind.outputs)
 
     @property
     def needs(self) -> frozenset[str]:
-        """The gold answer."""
-        return frozenset({"reference.answer"})
+        """The gold answer, and what the kind reads of `reference.extra` without which it cannot judge."""
+        gold = {"reference.answer"} if self._kind.reads_gold else set()
+        return frozenset(gold | {f"reference.extra.{name}" for name in self._kind.needs})
 
     @property
     def pieces(self) -> frozenset[str]:
@@ -87,73 +119,91 @@ class Answer(Scorer[AnswerParams]):
         return frozenset({self.params.text})
 
     def prepare(self, subject: Subject) -> Sequence[Work]:
-        """Return a call for each gold answer that cannot be settled at once, unless another settles all."""
-        golds = gold_answers(subject)
-        found = self._find(subject)
-        if found is None:
+        """Return a call for each gold answer that cannot be settled at once, unless one is right already."""
+        golds, options = self._golds(subject), self._options_of(subject)
+        given = self._find(subject)
+        if given is None:
             return ()
-        settled = [self._settle(found.text, gold) for gold in golds]
+        settled = [self._settle(given.text, gold, options) for gold in golds]
         if any(verdict is not None and self._is_correct(verdict) for verdict in settled):
             return ()
-        return [self._call(found.text, gold) for gold, verdict in zip(golds, settled) if verdict is None]
+        undecided = (gold for gold, verdict in zip(golds, settled) if verdict is None)
+        return [self._call(given.text, gold, options) for gold in undecided]
 
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:
         """Return the best verdict over the gold answers."""
-        golds = gold_answers(subject)
-        found = self._find(subject)
-        if found is None:
+        golds, options = self._golds(subject), self._options_of(subject)
+        given = self._find(subject)
+        if given is None:
             return self._no_answer()
-        best = self._best(self._verdicts(found.text, golds, results))
+        best = self._best(self._verdicts(given.text, golds, options, results))
         return Score(
-            values={"correct": float(self._is_correct(best)), "score": best.score},
+            values={"correct": float(self._is_correct(best)), "score": best.score, **best.values},
             details={
-                "extracted": found.text[:MAX_SHOWN_CHARS],
-                "from": found.found if self.params.extract != "whole" else self.params.text,
+                "extracted": given.text[:MAX_SHOWN_CHARS],
+                "from": given.found,
                 "kind": self.params.kind,
                 "compared": best.how,
                 **best.facts,
             },
         )
 
+    def _golds(self, subject: Subject) -> list[str]:
+        return gold_answers(subject) if self._kind.reads_gold else [""]
+
     def _find(self, subject: Subject) -> extraction.Extracted | None:
         piece = subject.text(self.params.text)
         if piece is None:
             return None
         if self.params.extract == "whole":
-            return extraction.Extracted(piece, "whole")
+            return extraction.Extracted(piece, self.params.text)
         return extraction.extract(piece, self.params.extract)
 
     def _no_answer(self) -> Score:
         if self.params.missing == "not_applicable":
             return Score.not_applicable("no_answer")
-        return Score(values={"correct": 0.0, "score": 0.0}, details={"status": "no_answer"})
+        values = dict.fromkeys(self.outputs, 0.0)
+        return Score(values=values, details={"status": "no_answer", "kind": self.params.kind})
 
-    def _call(self, given: str, gold: str) -> RuleCall:
-        return RuleCall(answers.RULE, (self.params.kind, given, gold, self._options))
+    def _options_of(self, subject: Subject) -> Options:
+        """Return the recipe's options, with those that the item brings."""
+        if not self._kind.context:
+            return self._options
+        extra = subject.item.reference.extra
+        brought = {name: _frozen(extra[name]) for name in self._kind.context if extra.get(name) is not None}
+        for name in self._kind.needs:
+            if name not in brought:
+                raise Fault(Code.MISSING_FIELD, f"the item has no {name}", field=f"reference.extra.{name}")
+        return (*self._options, *sorted(brought.items()))
 
-    def _settle(self, given: str, gold: str) -> Verdict | None:
-        if len(given) + len(gold) <= MAX_REMEMBERED_CHARS:
-            return _remembered(self.params.kind, given, gold, self._options)
-        return _settled(self.params.kind, given, gold, self._options)
+    def _call(self, given: str, gold: str, options: Options) -> RuleCall:
+        return RuleCall(answers.RULE, (self.params.kind, given, gold, options))
 
-    def _verdicts(self, given: str, golds: Sequence[str], results: Mapping[Work, Any]) -> Iterator[Verdict]:
-        """Yield the known verdicts; raise Fault where a gold answer cannot be judged against."""
+    def _settle(self, given: str, gold: str, options: Options) -> Verdict | None:
+        if len(given) + len(gold) <= MAX_REMEMBERED_CHARS and not self._kind.context:
+            return _remembered(self.params.kind, given, gold, options)
+        return _settled(self.params.kind, given, gold, options)
+
+    def _verdicts(
+        self, given: str, golds: Sequence[str], options: Options, results: Mapping[Work, Any]
+    ) -> Iterator[Verdict]:
+        """Yield verdicts, settled ones first; raise Fault where a gold answer cannot be judged against."""
+        undecided = []
         for gold in golds:
-            verdict = self._settle(given, gold)
-            if verdict is not None:
+            verdict = self._settle(given, gold, options)
+            if verdict is None:
+                undecided.append(gold)
+            else:
                 yield verdict
-        for gold in golds:
-            if self._settle(given, gold) is None:
-                yield _read(results[self._call(given, gold)])
+        for gold in undecided:
+            yield _read(results[self._call(given, gold, options)])
 
     def _best(self, verdicts: Iterator[Verdict]) -> Verdict:
-        best = Verdict(0.0, "nothing")
-        for number, verdict in enumerate(verdicts):
-            if number == 0 or verdict.score > best.score:
-                best = verdict
+        best = next(verdicts)
+        for verdict in verdicts:
             if self._is_correct(best):
-                # A right answer is right whatever the other gold answers look like.
-                break
+                break  # a right answer is right whatever the other gold answers look like
+            best = max(best, verdict, key=lambda candidate: candidate.score)
         return best
 
     def _is_correct(self, verdict: Verdict) -> bool:
@@ -163,9 +213,8 @@ class Answer(Scorer[AnswerParams]):
 def gold_answers(subject: Subject) -> list[str]:
     """Return the item's gold answers, stripped. Raise Fault where it has none."""
     reference = subject.item.reference
-    golds = [text.strip() for text in reference.answers or []]
-    if reference.answer is not None:
-        golds.insert(0, reference.answer.strip())
+    golds = [] if reference.answer is None else [reference.answer.strip()]
+    golds += [answer.strip() for answer in reference.answers or []]
     if not golds:
         raise Fault(Code.MISSING_FIELD, "the item has no gold answer", field="reference.answer")
     return golds
@@ -174,11 +223,11 @@ def gold_answers(subject: Subject) -> list[str]:
 def _read(result: Mapping[str, Any]) -> Verdict:
     if "unreadable" in result:
         raise Fault(Code.REFERENCE_UNPARSABLE, result["unreadable"], field="reference.answer")
-    return Verdict(result["score"], result["how"], result["facts"])
+    return Verdict(result["score"], result["how"], result["facts"], result["values"])
 
 
-def _settled(kind: str, given: str, gold: str, options: tuple[tuple[str, Any], ...]) -> Verdict | None:
-    chosen: Kind = answers.KINDS[kind]
+def _settled(kind: str, given: str, gold: str, options: Options) -> Verdict | None:
+    chosen = answers.KINDS[kind]
     try:
         return chosen.settle(given, gold, chosen.options(**dict(options)))
     except UnreadableGold as unreadable:

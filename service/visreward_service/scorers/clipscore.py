@@ -37,7 +37,7 @@ class ClipScoreParams(Params):
     references: Literal["auto", "never", "required"] = "auto"
     """`auto`: RefCLIPScore where the item has `reference.captions`."""
     variant: Literal["paper", "code"] = "paper"
-    """The largest cosine with a reference is at least 0 in the paper; the authors' code leaves it as it is."""
+    """In the paper the largest cosine with a reference is at least 0; the code leaves it as it is."""
     over_limit: Literal["fault", "truncate"] = "truncate"
     """The authors' code cuts off texts with more tokens than the model reads."""
 

@@ -22,6 +22,8 @@ from visreward_service.scorers.boxes import (
     read_prediction,
     read_reference,
 )
+from visreward_service.scorers.boxes.matching import Same
+from visreward_service.scorers.boxes.overlap import Matrix
 
 Overlap = Annotated[float, Field(ge=-1.0, le=1.0)]
 Step = Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -41,6 +43,8 @@ OUTPUTS = (
     "num_reference",
     "num_matched",
 )
+NEVER = -2.0
+"""An overlap below every threshold."""
 SHARES = OUTPUTS[:9]
 """Outputs that are 1 at best and 0 where the completion holds no boxes."""
 
@@ -54,7 +58,7 @@ class DetectionParams(BoxParams):
     inclusive: bool = True
     """Whether an overlap equal to the threshold makes a pair."""
     schedule: Annotated[list[Step], Field(min_length=1, max_length=16)] | None = None
-    """`[[progress, threshold], ..]`, instead of `thresholds`: the threshold up to that share of the training."""
+    """`[[progress, threshold], ..]`, the threshold up to that share of training; replaces `thresholds`."""
     labels: Literal["ignore", "zero", "require"] = "ignore"
     """Where labels differ: no matter; a pair with overlap 0; no pair."""
     without_reference: Literal["stated", "unfound", "zero"] = "stated"
@@ -100,7 +104,9 @@ class Detection(Scorer[DetectionParams]):
             return Score(self._judge_empty(prediction), details)
         if not len(found):
             return Score(_fill(0.0, found, wanted), details)
-        per_threshold = [self._match(found, wanted, threshold) for threshold in thresholds]
+        overlaps = MEASURES[self.params.overlap](found.boxes, wanted.boxes)
+        same = compare_labels(found, wanted)
+        per_threshold = [self._match(found, overlaps, same, threshold) for threshold in thresholds]
         measured = [self._measure(found, wanted, pairs) for pairs in per_threshold]
         values = {name: sum(one[name] for one in measured) / len(measured) for name in OUTPUTS}
         first = per_threshold[0]
@@ -122,12 +128,11 @@ class Detection(Scorer[DetectionParams]):
         }[self.params.without_reference]
         return _fill(float(right), prediction.found, BoxSet(np.zeros((0, 4)), (), ()))
 
-    def _match(self, found: BoxSet, wanted: BoxSet, threshold: float) -> Matches:
-        overlaps = MEASURES[self.params.overlap](found.boxes, wanted.boxes)
-        same = compare_labels(found, wanted)
+    def _match(self, found: BoxSet, overlaps: Matrix, same: Same, threshold: float) -> Matches:
         if self.params.labels == "require":
-            overlaps = np.where(same, overlaps, -np.inf if threshold <= 0 else 0.0)
-        pairs = match(self.params.order, overlaps, same, found.confidences, self._threshold(threshold))
+            overlaps = np.where(same, overlaps, NEVER)
+        admits = Threshold(threshold, self.params.inclusive)
+        pairs = match(self.params.order, overlaps, same, found.confidences, admits)
         if self.params.labels != "zero":
             return pairs
         kept = [
@@ -135,9 +140,6 @@ class Detection(Scorer[DetectionParams]):
             for row, column, overlap in zip(pairs.predicted, pairs.reference, pairs.overlaps)
         ]
         return Matches(pairs.predicted, pairs.reference, tuple(kept))
-
-    def _threshold(self, value: float) -> Threshold:
-        return Threshold(value, self.params.inclusive)
 
     def _measure(self, found: BoxSet, wanted: BoxSet, pairs: Matches) -> dict[str, float]:
         num_found, num_wanted, num_pairs = len(found), len(wanted), len(pairs)

@@ -9,6 +9,8 @@ from visreward_service.scorers.base import Fault, Params, Score, Scorer, Subject
 
 MAX_SEARCHED_CHARS = 500_000_000
 """Number of key words times length of the text; some hundred milliseconds of looking."""
+MAX_SHOWN_WORDS = 20
+"""Missing key words that an item's details name."""
 
 
 class KeywordsParams(Params):
@@ -52,7 +54,7 @@ class Keywords(Scorer[KeywordsParams]):
         text = subject.text(self.params.text)
         missing = list(words) if text is None else self._find_missing(words, text)
         hits = len(words) - len(missing)
-        details: dict[str, Any] = {"hits": hits, "missing": missing}
+        details: dict[str, Any] = {"hits": hits, "missing": missing[:MAX_SHOWN_WORDS]}
         if text is None:
             details["status"] = "missing_section"
         return Score({"fraction": hits / len(words), "hits": float(hits)}, details)

@@ -1,7 +1,7 @@
 """The length scorer: what the length of a completion in tokens is worth."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -9,7 +9,10 @@ from pydantic import Field, model_validator
 from visreward.protocol import Code
 from visreward_service.scorers.base import Catalog, Fault, Params, Score, Scorer, Subject, Work
 
-Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
+MAX_TOKENS = 10_000_000
+"""Beyond this a length is a mistake."""
+
+Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 Ends = Annotated[list[float], Field(min_length=2, max_length=2)]
 """Value at no tokens, and at `max_tokens`."""
 
@@ -64,11 +67,12 @@ class Length(Scorer[LengthParams]):
 
     - `ratio`: 1 up to `expected_tokens` E, then max(0, min(E / (L + 1e-5), 1)): PeBR-R1 (arXiv 2509.13031,
       `examples/reward_function/pebr_1.py`).
-    - `overlong`: 0 up to `max_tokens` - `buffer_tokens`, then falling to -1 at `max_tokens`, and -1 beyond:
-      DAPO's soft overlong punishment (arXiv 2503.14476, equation 13).
-    - `cosine`: half a cosine from a value at 0 tokens to one at `max_tokens`, with a branch for correct and one
-      for wrong answers: Yeo et al. (arXiv 2502.03373). The term's `value` must choose between the outputs
-      `correct` and `wrong` by another term; VLM-R1's variant begins again beyond `max_tokens`, this one stays.
+    - `overlong`: 0 up to `max_tokens` - `buffer_tokens`, falling to -1 at `max_tokens`, and -1 beyond: DAPO's
+      soft overlong punishment (arXiv 2503.14476, equation 13).
+    - `cosine`: half a cosine from a value at 0 tokens to one at `max_tokens`, with a branch for correct and
+      one for wrong answers: Yeo et al. (arXiv 2502.03373). The term's `value` must choose between the
+      outputs `correct` and `wrong` by another term. VLM-R1's variant (om-ai-lab/VLM-R1@90052f4) is periodic;
+      this one stays at its end.
     - `linear`: from `at_start` up to `start_tokens` in a straight line to `at_end` from `end_tokens` on.
 
     Outputs: `length` (`correct` and `wrong` for `cosine`), and the number of `tokens`.
@@ -79,6 +83,7 @@ class Length(Scorer[LengthParams]):
 
     def __init__(self, params: LengthParams, catalog: Catalog) -> None:
         super().__init__(params, catalog)
+        self.worth = build_worth(params)
         if params.tokenizer is not None and params.tokenizer not in catalog.tokenizers:
             known = ", ".join(sorted(catalog.tokenizers)) or "none"
             raise ValueError(f'unknown tokenizer "{params.tokenizer}"; the settings name {known}')
@@ -97,29 +102,17 @@ class Length(Scorer[LengthParams]):
 
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         length = self._count(subject)
-        return Score({**self._value(length), "tokens": float(length)}, {"tokens": length})
+        return Score({**self.worth(length), "tokens": float(length)}, {"tokens": length})
 
     def _count(self, subject: Subject) -> int:
         if self.params.tokenizer is not None:
             return self.catalog.tokenizers[self.params.tokenizer](subject.text(self.params.text) or "")
-        if subject.item.completion_tokens is None:
+        length = subject.item.completion_tokens
+        if length is None:
             raise Fault(Code.MISSING_FIELD, "the item has no length in tokens", field="completion_tokens")
-        return subject.item.completion_tokens
-
-    def _value(self, length: int) -> dict[str, float]:
-        match self.params:
-            case LengthParams(shape="ratio", expected_tokens=int(expected)):
-                return {"length": ratio(length, expected)}
-            case LengthParams(shape="overlong", max_tokens=int(limit), buffer_tokens=int(buffer)):
-                return {"length": overlong(length, limit, buffer)}
-            case LengthParams(shape="cosine", max_tokens=int(limit), correct=list(correct), wrong=list(wrong)):
-                if self.params.exceeded is not None and length >= limit:
-                    return {"correct": self.params.exceeded, "wrong": self.params.exceeded}
-                return {"correct": half_cosine(length, limit, *correct), "wrong": half_cosine(length, limit, *wrong)}
-            case LengthParams(start_tokens=int(start), end_tokens=int(end), at_start=high, at_end=low):
-                share = min(max((length - start) / (end - start), 0.0), 1.0)
-                return {"length": high + (low - high) * share}
-        raise AssertionError(self.params.shape)
+        if length > MAX_TOKENS:
+            raise Fault(Code.INVALID_ITEM, f"more than {MAX_TOKENS} tokens", field="completion_tokens")
+        return length
 
 
 def ratio(length: int, expected: int) -> float:
@@ -135,7 +128,36 @@ def overlong(length: int, limit: int, buffer: int) -> float:
     return (free - length) / buffer if length <= limit else -1.0
 
 
-def half_cosine(length: int, limit: int, start: float, end: float) -> float:
-    """Return `start` at 0 tokens and `end` from `limit` tokens on, half a cosine between them."""
+def linear(length: int, start: int, end: int, at_start: float, at_end: float) -> float:
+    """Return `at_start` up to `start` tokens, `at_end` from `end` tokens on, a straight line between them."""
+    share = min(max((length - start) / (end - start), 0.0), 1.0)
+    return at_start + (at_end - at_start) * share
+
+
+def cosine_or(exceeded: float | None, length: int, limit: int, start: float, end: float) -> float:
+    """Return `start` at 0 tokens and `end` from `limit` tokens on, half a cosine between them.
+
+    With `exceeded`, that is the value from `limit` tokens on.
+    """
+    if exceeded is not None and length >= limit:
+        return exceeded
     share = min(length, limit) / limit
     return end + 0.5 * (start - end) * (1.0 + math.cos(share * math.pi))
+
+
+def build_worth(params: LengthParams) -> Callable[[int], dict[str, float]]:
+    """Return the function from a length to the outputs of the shape."""
+    match params:
+        case LengthParams(shape="ratio", expected_tokens=int(expected)):
+            return lambda length: {"length": ratio(length, expected)}
+        case LengthParams(shape="overlong", max_tokens=int(limit), buffer_tokens=int(buffer)):
+            return lambda length: {"length": overlong(length, limit, buffer)}
+        case LengthParams(shape="linear", start_tokens=int(start), end_tokens=int(end)):
+            return lambda length: {"length": linear(length, start, end, params.at_start, params.at_end)}
+        case LengthParams(shape="cosine", max_tokens=int(limit), correct=list(right), wrong=list(wrong)):
+            exceeded = params.exceeded
+            return lambda length: {
+                "correct": cosine_or(exceeded, length, limit, *right),
+                "wrong": cosine_or(exceeded, length, limit, *wrong),
+            }
+    raise AssertionError("LengthParams lets no shape through without its parameters")

@@ -130,9 +130,7 @@ def _compile(source: str, ignore_case: bool, dot_all: bool) -> "regex.Pattern[st
     return regex.compile(translate(source, ignore_case=ignore_case), regex.DOTALL if dot_all else 0)
 
 
-def _compile_halves(
-    source: str, ignore_case: bool
-) -> "tuple[regex.Pattern[str], regex.Pattern[str]] | None":
+def _compile_halves(source: str, ignore_case: bool) -> "tuple[regex.Pattern[str], regex.Pattern[str]] | None":
     """Return the patterns around one `(.*?)`; None where they are not patterns that stand for themselves."""
     before, lazy, after = source.partition(LAZY)
     if not lazy or re.search(r"[()|^$]|\\[bBAZ0-9]", before + after):

@@ -1,7 +1,8 @@
-"""The format scorer for tags: whether a text is laid out in `<think>` and `<answer>`, or other tags, in order."""
+"""The format scorer for tags: whether a text is laid out in `<think>` and `<answer>`, or in other tags."""
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -28,10 +29,10 @@ class TagsParams(Params):
 class Tags(Scorer[TagsParams]):
     r"""1.0 where the text has the layout, else 0.0.
 
-    With the defaults, `re.fullmatch(r"<think>.*?</think>\s*<answer>.*?</answer>", text, re.DOTALL)`, the format
-    reward of EasyR1's r1v (`examples/reward_function/r1v.py`) and VLM-R1. Reads any text once: where a layout
-    can be matched at all, the earliest end of each tag that the next one can follow leaves most room for the
-    rest. Output: `format`.
+    With the defaults, the format reward of EasyR1's r1v (hiyouga/EasyR1@b44b311) and of VLM-R1
+    (om-ai-lab/VLM-R1@90052f4): a full match of `<think>.*?</think>\s*<answer>.*?</answer>` in which a dot
+    matches everything. Reads any text in linear time: where a layout can be matched at all, the earliest end
+    of each tag that the next one can follow leaves most room for the rest. Output: `format`.
     """
 
     Params = TagsParams
@@ -46,7 +47,7 @@ class Tags(Scorer[TagsParams]):
         gap = GAPS.get(params.between)
         self.joints = [
             None if gap is None else re.compile(f"</{name}>{gap}<{follower}>", flags)
-            for name, follower in zip(names, names[1:])
+            for name, follower in pairwise(names)
         ]
 
     @property

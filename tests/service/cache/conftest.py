@@ -50,7 +50,18 @@ def free_port() -> int:
 async def redis_server(tmp_path: Path) -> AsyncIterator[Server]:
     program = Path(sys.executable).parent / "redis-server"
     port = free_port()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(tmp_path)]
+    options = [
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        str(tmp_path),
+    ]
     process = subprocess.Popen([str(program), *options], stdout=subprocess.DEVNULL)
     server = Server(process, port)
     client = server.client()

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.service.cache.conftest import Server
+
 from visreward_service.cache import MemoryCache, SharedCache, Tiers
 from visreward_service.cache.shared import PREFIX, pack, unpack
 from visreward_service.metrics import Metrics
 
 
 @asynccontextmanager
-async def connected(server: Server, *, pause_seconds: float = 60.0) -> AsyncIterator[tuple[SharedCache, Metrics]]:
+async def connected(
+    server: Server, *, pause_seconds: float = 60.0
+) -> AsyncIterator[tuple[SharedCache, Metrics]]:
     metrics = Metrics()
     cache = SharedCache(
         server.url, ttl_seconds=60, timeout_seconds=0.5, pause_seconds=pause_seconds, metrics=metrics

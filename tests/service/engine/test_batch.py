@@ -65,6 +65,8 @@ def test_every_batch_is_of_one_kind_within_its_budget_and_empties_the_queue(
             left.remove(job)
 
 
-@pytest.mark.parametrize(("tokens", "bucket"), [(1, 16), (16, 16), (17, 24), (77, 77), (78, 96), (248, 248), (300, 300)])
+@pytest.mark.parametrize(
+    ("tokens", "bucket"), [(1, 16), (16, 16), (17, 24), (77, 77), (78, 96), (248, 248), (300, 300)]
+)
 def test_a_text_falls_into_the_smallest_bucket_that_holds_it(tokens: int, bucket: int) -> None:
     assert length_bucket(tokens) == bucket

@@ -1,6 +1,9 @@
 """The network agrees with transformers' own CLIP wherever the published FG-CLIP does."""
 
+import importlib.util
 import pickle
+import subprocess
+import sys
 from typing import Any, cast
 
 import pytest
@@ -273,3 +276,18 @@ def test_the_sizes_of_the_real_checkpoints_follow_from_their_configs() -> None:
     )
     assert config.eos_token_id == 49407
     assert config.vision.hidden_act == config.text.hidden_act == "quick_gelu"
+
+
+def test_torchvision_imports_whatever_torch_it_was_built_for() -> None:
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    program = (
+        "import importlib\n"
+        "from visreward_service.models import torchvision_schemas as schemas\n"
+        "import torchvision\n"
+        "assert all(map(schemas.is_declared, schemas.SCHEMAS))\n"
+        "importlib.reload(schemas)\n"
+        "assert all(map(schemas.is_declared, schemas.SCHEMAS))\n"
+        "assert schemas.DECLARED == ()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

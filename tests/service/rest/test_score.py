@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import msgpack
 import pytest
-
 from tests.service.rest.conftest import running
 from tests.service.scenes_data import item, pebr, picture, sample
 
@@ -34,7 +33,7 @@ async def test_a_true_description_is_rewarded_above_one_of_another_scene(service
         items.append(item(seed, 0))
         items.append(item(seed, 1, completion=pebr(other, "0")))
     found = await score(service, request(items, seeds))
-    clips = [result["parts"]["clip"] for result in found["items"]]
+    clips = [result["details"]["clip"]["cos"] for result in found["items"]]
     better = sum(true > false for true, false in zip(clips[::2], clips[1::2]))
     assert better >= 11
 
@@ -139,7 +138,12 @@ async def test_a_recipe_can_be_written_in_the_request(service: httpx.AsyncClient
         "reward": "0.75*match + 0.25*short",
         "images": [picture(6).wire()],
         "items": [
-            {"id": "a", "images": [picture(6).digest], "completion": sample(6).caption.text, "completion_tokens": 50}
+            {
+                "id": "a",
+                "images": [picture(6).digest],
+                "completion": sample(6).caption.text,
+                "completion_tokens": 50,
+            }
         ],
     }
     (result,) = (await score(service, body))["items"]

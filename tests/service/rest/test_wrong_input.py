@@ -13,7 +13,6 @@ import httpx
 import msgpack
 import pytest
 from PIL import Image
-
 from tests.service.rest.conftest import running
 from tests.service.scenes_data import item, pebr, picture
 
@@ -66,12 +65,15 @@ def encode(image: Image.Image, file_format: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
 def huge_png() -> bytes:
     """A PNG whose header announces 60,000 x 60,000 pixels."""
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    chunk = b"IHDR" + header
-    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    return start + b"\0" * 100
+    data = zlib.compress(bytes(1_000))
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
 
 
 def zipped() -> bytes:
@@ -88,7 +90,8 @@ async def test_a_truncated_jpeg_costs_only_its_own_item(service: httpx.AsyncClie
 
 
 @pytest.mark.parametrize(
-    ("data", "code"), [(huge_png(), "image_too_large"), (zipped(), "image_unsupported"), (b"", "image_unsupported")]
+    ("data", "code"),
+    [(huge_png(), "image_too_large"), (zipped(), "image_unsupported"), (b"", "image_invalid")],
 )
 async def test_an_image_that_is_none_costs_only_its_own_item(
     service: httpx.AsyncClient, data: bytes, code: str
@@ -179,8 +182,8 @@ async def test_a_hostile_answer_gets_a_verdict_or_an_error_and_the_pool_lives_on
         ({"terms": {"a": {"scorer": "length"}}}, 422, "invalid_request", "terms"),
         ({"deadline_ms": 0}, 422, "invalid_request", "deadline_ms"),
         ({"deadline_ms": True}, 422, "invalid_request", "deadline_ms"),
-        ({"images": [{"digest": "zz", "data": ""}]}, 422, "invalid_request", "images[0].digest"),
-        ({"images": [{"data": ""}]}, 422, "invalid_request", "images[0]"),
+        ({"images": [{"digest": "zz", "data": ""}]}, 422, "invalid_request", "images[1].digest"),
+        ({"images": [{"data": ""}]}, 422, "invalid_request", "images[1]"),
     ],
 )
 async def test_a_wrong_request_is_refused_with_its_field(
@@ -235,7 +238,9 @@ async def test_a_body_over_the_limit_is_refused_announced_or_not() -> None:
                 yield b" " * 1_000
 
         for content in (b" " * 100_000, chunks()):
-            answer = await service.post("/score", content=content, headers={"content-type": "application/json"})
+            answer = await service.post(
+                "/score", content=content, headers={"content-type": "application/json"}
+            )
             assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request_too_large")
         limits = (await service.get("/limits")).json()
         assert limits["max_request_bytes"] == 2_000
@@ -243,8 +248,9 @@ async def test_a_body_over_the_limit_is_refused_announced_or_not() -> None:
 
 async def test_a_deadline_that_cannot_be_met_is_an_error_of_the_items(service: httpx.AsyncClient) -> None:
     tower = "\\boxed{9^{9^{9^{9}}}}"
-    items = [{"id": "a", "completion": pebr("", tower), "reference": {"answer": "9^{9^{9}}+x"}}]
-    request = {"recipe": "pebr-r1/stage2-strict", "items": items, "deadline_ms": 50}
+    items = [{"id": "a", "completion": tower, "reference": {"answer": "\\boxed{9^{9^{9^{9}}} + 1}"}}]
+    terms = {"right": {"scorer": "answer", "grader": "math_verify"}}
+    request = {"terms": terms, "reward": "right", "items": items, "deadline_ms": 100}
     (result,) = (await post(service, request))["items"]
     assert result["reward"] is None
     assert result["error"]["code"] == "deadline_exceeded"

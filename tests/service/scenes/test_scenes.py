@@ -1,4 +1,4 @@
-"""What the scenes package says of a scene is true, what it calls false is false, and all of it follows from a seed."""
+"""What is said of a scene is true, what is called false is false, and all of it follows from a seed."""
 
 from dataclasses import replace
 from random import Random
@@ -42,7 +42,7 @@ def group(shape: str, colour: str, *places: tuple[float, float]) -> Group:
 
 
 TWO_GROUPS = Scene(
-    groups=(group("circle", "red", (40, 40), (40, 90)), group("square", "blue", (180, 60))),
+    groups=(group("circle", "red", (40, 90), (40, 140)), group("square", "blue", (180, 110))),
     background=Background(kind="plain", colour="white", seed=1),
 )
 
@@ -101,7 +101,7 @@ def test_scenes_have_as_many_groups_as_asked_for_where_they_fit() -> None:
     for wanted in (1, 2, 3):
         counts = [len(sample_scene(seed, num_groups=wanted).groups) for seed in range(50)]
         assert max(counts) == wanted
-        assert np.mean(np.array(counts) == wanted) > 0.9
+        assert np.mean(np.array(counts) == wanted) > 0.8
 
 
 def test_captions_and_descriptions_are_true(samples: list[Sample]) -> None:

@@ -1,6 +1,7 @@
 """The model that comes with the service, how it is trained, and how its figures are measured.
 
-`scenes-fgclip/` is a folder in the published layout of FG-CLIP, and is loaded by the code that loads a real one.
+`scenes-fgclip/` is a folder in the published layout of FG-CLIP, and is loaded by the code that loads a real
+one.
 """
 
 from pathlib import Path

@@ -1,13 +1,12 @@
-"""What one training step sees, in arrays: token ids, boxes, and the attributes that say which phrase names what.
+"""What one training step sees, in arrays: token ids, boxes, and the attributes that say which phrase names
+what.
 
-A batch is a function of (seed, step), so a run that is resumed goes on as it would have. Batches are worded in a
-process of their own, ahead of the step that needs them. It knows no network and no pictures.
+A batch is a function of its seed, so a run that is resumed goes on as it would have. It knows no network
+and no pictures.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
-from multiprocessing.queues import Queue
 from random import Random
 
 import numpy as np
@@ -33,7 +32,6 @@ Ids = NDArray[np.int64]
 OPEN = -1
 ATTRIBUTES = {"size": tuple(DIAMETERS), "colour": tuple(COLOURS), "shape": SHAPES}
 NUM_FALSE_DESCRIPTIONS = 2
-AHEAD = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +41,9 @@ class Plan:
     scenes: NDArray[np.int64]
     "Indices into the pool, to draw from."
     batch_size: int
-    captions: bool
-    descriptions: bool
+    num_captions: int
+    "How many of the batch's scenes, from the first, have captions."
+    num_descriptions: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ def phrase_nouns(scene: Scene, random: Random) -> Iterator[Noun]:
     groups = random.sample(scene.groups, len(scene.groups))
     for group in groups:
         noun = noun_of(group, sized=random.random() < 0.4)
-        yield random.choices((noun, replace(noun, colour=None), replace(noun, shape=None)), (8, 1, 1))[0]
+        yield random.choices((noun, replace(noun, colour=None), replace(noun, shape=None)), (6, 3, 1))[0]
     first = noun_of(groups[0], sized=False)
     yield absent(scene, recoloured(scene, first, random))
     yield absent(scene, reshaped(scene, first, random))
@@ -105,22 +104,21 @@ def phrase_text(noun: Noun, random: Random) -> str:
 
 def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end: int, seed: int) -> Batch:
     """The batch of a seed."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311
     indices = np.array([plan.scenes[random.randrange(len(plan.scenes))] for _ in range(plan.batch_size)])
     scenes = [pool[i] for i in indices]
     nouns = [(i, noun) for i, scene in enumerate(scenes) for noun in phrase_nouns(scene, random)]
     things = [(i, group, thing) for i, s in enumerate(scenes) for group in s.groups for thing in group.things]
     captions: list[str] = []
     descriptions: list[str] = []
-    for scene in scenes:
-        if plan.captions:
-            caption = short_caption(scene, random)
-            negatives = hard_negatives(scene, caption, random)
-            captions += [caption.text, *(negatives[kind].text for kind in NEGATIVE_KINDS)]
-        if plan.descriptions:
-            description = long_description(scene, random)
-            false = (false_detail(scene, description, random) for _ in range(NUM_FALSE_DESCRIPTIONS))
-            descriptions += [description.text, *(text.text for text in false)]
+    for scene in scenes[: plan.num_captions]:
+        caption = short_caption(scene, random)
+        negatives = hard_negatives(scene, caption, random)
+        captions += [caption.text, *(negatives[kind].text for kind in NEGATIVE_KINDS)]
+    for scene in scenes[: plan.num_descriptions]:
+        description = long_description(scene, random)
+        false = (false_detail(scene, description, random) for _ in range(NUM_FALSE_DESCRIPTIONS))
+        descriptions += [description.text, *(text.text for text in false)]
     return Batch(
         scenes=indices,
         captions=encode(tokenizer, captions, end) if captions else None,
@@ -128,44 +126,7 @@ def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end:
         phrases=encode(tokenizer, [phrase_text(noun, random) for _, noun in nouns], end),
         phrase_scenes=np.array([i for i, _ in nouns]),
         phrase_attributes=np.array([numbered(noun) for _, noun in nouns]),
-        thing_boxes=np.array([thing.box for _, _, thing in things], np.float32) / CANVAS_PIXELS,
+        thing_boxes=(np.array([thing.box for _, _, thing in things]) / CANVAS_PIXELS).astype(np.float32),
         thing_scenes=np.array([i for i, _, _ in things]),
         thing_attributes=np.array([numbered(noun_of(group, sized=True)) for _, group, _ in things]),
     )
-
-
-def _word(
-    queue: "Queue[Batch]",
-    pool: Sequence[Scene],
-    plans: Sequence[Plan],
-    tokenizer: str,
-    end: int,
-    seed: int,
-    first: int,
-) -> None:
-    loaded = Tokenizer.from_str(tokenizer)
-    for step in range(first, len(plans)):
-        queue.put(build_batch(pool, plans[step], loaded, end=end, seed=seed * 1_000_003 + step))
-
-
-def stream_batches(
-    pool: Sequence[Scene],
-    plans: Sequence[Plan],
-    tokenizer: Tokenizer,
-    *,
-    end: int,
-    seed: int,
-    first_step: int = 0,
-) -> Iterator[Batch]:
-    """The batches of steps `first_step` to the last of the plans, worded ahead by another process."""
-    context = get_context("spawn")
-    queue: Queue[Batch] = context.Queue(AHEAD)
-    arguments = (queue, pool, plans, tokenizer.to_str(), end, seed, first_step)
-    worker = context.Process(target=_word, args=arguments, daemon=True)
-    worker.start()
-    try:
-        for _ in range(first_step, len(plans)):
-            yield queue.get()
-    finally:
-        worker.terminate()
-        worker.join()

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from visreward_service.models.bundled.batches import encode
 from visreward_service.models.bundled.folder import ModelFolder
 from visreward_service.models.bundled.pool import fitted
-from visreward_service.models.networks import Branch
+from visreward_service.models.networks import Branch, roi_weights
 from visreward_service.scenes.negatives import NEGATIVE_KINDS
 from visreward_service.scenes.samples import Sample
 from visreward_service.scenes.shapes import Box
@@ -95,36 +95,42 @@ def text_features(folder: ModelFolder, texts: Sequence[str], branch: Branch) -> 
 
 
 def count_chunk(tally: Tally, folder: ModelFolder, samples: Sequence[Sample]) -> None:
-    config = folder.model.config
-    images = np.stack([fitted(sample.render(), config.image_size) for sample in samples])
+    images = np.stack([fitted(sample.render(), folder.model.config.image_size) for sample in samples])
     pooled, dense = folder.model.image_and_dense_features(folder.pixels(images))
-    pooled, patches = F.normalize(pooled, dim=-1), F.normalize(dense, dim=-1)
-    captions = [t for s in samples for t in (s.caption.text, *(s.negatives[k].text for k in NEGATIVE_KINDS))]
-    short = text_features(folder, captions, "short").unflatten(0, (len(samples), -1))
-    for scores in torch.einsum("bd,bkd->bk", pooled, short):
-        wins = (scores[0] > scores[1:]).tolist()
-        tally.caption.append(all(wins))
-        for kind, win in zip(NEGATIVE_KINDS, wins):
-            tally.by_kind[kind].append(win)
-    descriptions = [t for s in samples for t in (s.description.text, s.false_description.text)]
-    long = text_features(folder, descriptions, "long").unflatten(0, (len(samples), -1))
-    scores = torch.einsum("bd,bkd->bk", pooled, long)
-    tally.description.extend((scores[:, 0] > scores[:, 1]).tolist())
-    boxes = window_boxes(config.grid)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    for i, sample in enumerate(samples):
-        texts = [phrase.text for phrase in (*sample.phrases, *sample.false_phrases)]
-        phrases = text_features(folder, texts, "short")
-        similarity = phrases @ patches[i].T
-        best = similarity.amax(1).tolist()
-        tally.true_phrases += best[: len(sample.phrases)]
-        tally.false_phrases += best[len(sample.phrases) :]
-        rois = torch.cat([torch.zeros(len(boxes), 1), boxes], dim=1)
-        regions = F.normalize(folder.model.roi_features(dense[i : i + 1], rois), dim=-1)
-        for phrase, row, window in zip(sample.phrases, similarity, (phrases @ regions.T).argmax(1)):
-            y, x = divmod(int(row.argmax()), config.grid)
-            tally.pointing.append(lies_in(x + 0.5, y + 0.5, phrase.boxes, config.grid))
-            tally.box.append(lies_in(*centres[window].tolist(), phrase.boxes, config.grid))
+    pooled = F.normalize(pooled, dim=-1)
+    for sample, image, patches in zip(samples, pooled, dense):
+        count_texts(tally, folder, sample, image)
+        count_phrases(tally, folder, sample, patches)
+
+
+def count_texts(tally: Tally, folder: ModelFolder, sample: Sample, image: Tensor) -> None:
+    """Caption and description, against the whole picture's feature (D,)."""
+    captions = [sample.caption.text, *(sample.negatives[kind].text for kind in NEGATIVE_KINDS)]
+    true, *false = (text_features(folder, captions, "short") @ image).tolist()
+    tally.caption.append(true > max(false))
+    for kind, score in zip(NEGATIVE_KINDS, false):
+        tally.by_kind[kind].append(true > score)
+    descriptions = [sample.description.text, sample.false_description.text]
+    true, false = (text_features(folder, descriptions, "long") @ image).tolist()
+    tally.description.append(true > false)
+
+
+def count_phrases(tally: Tally, folder: ModelFolder, sample: Sample, dense: Tensor) -> None:
+    """Phrases, against the patches' features (N, D)."""
+    grid = folder.model.config.grid
+    texts = [phrase.text for phrase in (*sample.phrases, *sample.false_phrases)]
+    phrases = text_features(folder, texts, "short")
+    similarity = phrases @ F.normalize(dense, dim=-1).T
+    best = similarity.amax(1).tolist()
+    tally.true_phrases += best[: len(sample.phrases)]
+    tally.false_phrases += best[len(sample.phrases) :]
+    windows = window_boxes(grid)
+    regions = F.normalize(roi_weights(windows, grid, grid) @ dense, dim=-1)
+    for phrase, row, window in zip(sample.phrases, similarity, (phrases @ regions.T).argmax(1).tolist()):
+        y, x = divmod(int(row.argmax()), grid)
+        x1, y1, x2, y2 = windows[window].tolist()
+        tally.pointing.append(lies_in(x + 0.5, y + 0.5, phrase.boxes, grid))
+        tally.box.append(lies_in((x1 + x2) / 2, (y1 + y2) / 2, phrase.boxes, grid))
 
 
 def window_boxes(grid: int) -> Tensor:

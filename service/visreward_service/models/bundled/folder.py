@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -55,13 +55,14 @@ def normalised(images: NDArray[np.uint8], preprocessor: dict[str, Any]) -> Tenso
         torch.tensor(preprocessor[name])[:, None, None] for name in ("image_mean", "image_std")
     )
     scaled = torch.from_numpy(images).permute(0, 3, 1, 2).float() * preprocessor["rescale_factor"]
-    return (scaled - mean) / deviation
+    pixels: Tensor = (scaled - mean) / deviation
+    return pixels
 
 
-def write_weights(folder: Path, model: FGClip, config: dict[str, Any], preprocessor: dict[str, Any]) -> None:
+def write_model(folder: Path, model: FGClip, config: dict[str, Any], preprocessor: dict[str, Any]) -> None:
     """Everything but the tokenizer; weights in float16."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {key: value.half() for key, value in model.published_state_dict().items()}
-    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
     for name, values in ((CONFIG, config), (PREPROCESSOR, preprocessor)):
         (folder / name).write_text(json.dumps(values, indent=2) + "\n")

@@ -10,10 +10,12 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from visreward_service.models.bundled import losses
-from visreward_service.models.bundled.batches import Batch
+from visreward_service.models.bundled.batches import NUM_FALSE_DESCRIPTIONS, Batch
 from visreward_service.models.bundled.folder import normalised
 from visreward_service.models.bundled.recipe import Recipe
+from visreward_service.models.bundled.replicas import Exchange
 from visreward_service.models.networks import Branch, FGClip, roi_weights
+from visreward_service.scenes.negatives import NEGATIVE_KINDS
 
 MAX_SCALE = 50.0
 WEIGHTS = {
@@ -34,6 +36,9 @@ class Learner:
 
     model: FGClip
     recipe: Recipe
+    exchange: Exchange
+    rank: int = 0
+    "Which of the exchange's processes this is."
 
     def __post_init__(self) -> None:
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
@@ -56,6 +61,7 @@ class Learner:
         total = torch.stack([WEIGHTS[name] * loss for name, loss in parts.items()]).sum()
         self.optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
+        self.exchange.average(self.rank, self.model.parameters())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         return {name: loss.item() for name, loss in parts.items()}
@@ -66,13 +72,18 @@ class Learner:
         pooled, dense = pooled.float(), dense.float()
         parts = self.phrase_losses(batch, dense)
         images = F.normalize(pooled, dim=-1)
-        for name, ids in (("caption", batch.captions), ("description", batch.descriptions)):
+        for name, ids, num_texts in (
+            ("caption", batch.captions, 1 + len(NEGATIVE_KINDS)),
+            ("description", batch.descriptions, 1 + NUM_FALSE_DESCRIPTIONS),
+        ):
             if ids is None:
                 continue
-            texts = self.texts(ids, "short" if name == "caption" else "long").unflatten(0, (len(images), -1))
-            parts[name] = losses.global_loss(images, texts[:, 0], self.scale("logit_scale"))
+            texts = self.texts(ids, "short" if name == "caption" else "long")
+            texts = texts.reshape(-1, num_texts, texts.shape[-1])
+            shown = images[: len(texts)]
+            parts[name] = losses.global_loss(shown, texts[:, 0], self.scale("logit_scale"))
             scale = self.scale("logit_scale_hardneg")
-            parts[f"{name}_negative"] = losses.hard_negative_loss(images, texts, scale)
+            parts[f"{name}_negative"] = losses.hard_negative_loss(shown, texts, scale)
         return parts
 
     def phrase_losses(self, batch: Batch, dense: Tensor) -> dict[str, Tensor]:

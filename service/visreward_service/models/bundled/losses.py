@@ -1,7 +1,7 @@
 """The losses of the bundled model: FG-CLIP's global, region and hard-negative losses, and one on patches.
 
-All features come normalised. Which phrase names what is known from the attributes of phrases and things, so that a
-phrase that is true of another picture of the batch is never pushed away from it.
+All features come normalised. Which phrase names what is known from the attributes of phrases and things, so
+that a phrase that is true of another picture of the batch is never pushed away from it.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,9 @@ class Naming:
 
 
 def naming(phrases: Tensor, things: Tensor, thing_scenes: Tensor, num_scenes: int) -> Naming:
-    """From attributes (M, 3) and (R, 3); a thing is named if it has all the attributes that a phrase gives."""
+    """From attributes (M, 3) and (R, 3); a thing is named if it has all the attributes that a phrase
+    gives.
+    """
     named = ((phrases[:, None] == things[None]) | (phrases[:, None] == OPEN)).all(-1)
     in_scene = F.one_hot(thing_scenes, num_scenes).float()
     return Naming(things=named, scenes=(named.float() @ in_scene) > 0)
@@ -69,9 +71,9 @@ def pointing_loss(
 ) -> tuple[Tensor, Tensor]:
     """Patches (B, N, D) against phrases (M, D).
 
-    First: within a phrase's own scene, how little of the softmax over patches lies where `inside` (M, N) says that
-    the named things are; phrases that name nothing are left out. Second: over the batch, the best patch of each
-    scene against the phrases, where `true` is (M, B).
+    First: within a phrase's own scene, how little of the softmax over patches lies where `inside` (M, N)
+    says that the named things are; phrases that name nothing are left out. Second: over the batch, the best
+    patch of each scene against the phrases, where `true` is (M, B).
     """
     logits = scale * torch.einsum("md,bnd->mbn", phrases, patches)
     own = logits[torch.arange(len(phrases)), phrase_scenes]

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from visreward_service.models.bundled.batches import Plan
 from visreward_service.models.bundled.pool import Pool
 
@@ -19,10 +16,10 @@ class Recipe:
     """How a model is trained. Everything but the weights' last bits follows from it."""
 
     seed: int = 1
-    steps: int = 6000
-    batch_size: int = 64
-    num_scenes: int = 48_000
-    learning_rate: float = 1.2e-3
+    steps: int = 6500
+    batch_size: int = 24
+    num_scenes: int = 32_000
+    learning_rate: float = 1e-3
     warmup_steps: int = 200
     weight_decay: float = 0.02
     bfloat16: bool = True
@@ -42,19 +39,16 @@ class Recipe:
         return self.learning_rate * (0.01 + 0.99 * (1 + cos(pi * done)) / 2)
 
     def plans(self, pool: Pool) -> list[Plan]:
-        """The curriculum: single groups and phrases, then two groups and captions, then everything."""
-        single, pairs, everything = pool.with_groups(1), pool.with_groups(2), pool.with_groups(4)
-        return [
-            self.plan(single, captions=False, descriptions=False)
-            if step < 0.03 * self.steps
-            else self.plan(pairs, captions=True, descriptions=False)
-            if step < 0.12 * self.steps
-            else self.plan(everything, captions=True, descriptions=step % 2 == 0)
-            for step in range(self.steps)
+        """The curriculum: phrases alone, then captions too, then descriptions too."""
+        scenes = pool.with_groups(4)
+        captions = [self.batch_size if step >= 0.1 * self.steps else 0 for step in range(self.steps)]
+        descriptions = [
+            self.batch_size // 2 if step >= 0.25 * self.steps else 0 for step in range(self.steps)
         ]
-
-    def plan(self, scenes: NDArray[np.int64], *, captions: bool, descriptions: bool) -> Plan:
-        return Plan(scenes=scenes, batch_size=self.batch_size, captions=captions, descriptions=descriptions)
+        return [
+            Plan(scenes=scenes, batch_size=self.batch_size, num_captions=c, num_descriptions=d)
+            for c, d in zip(captions, descriptions)
+        ]
 
     def config(self, *, vocabulary: int, start: int, end: int) -> dict[str, Any]:
         """The `config.json` of the model."""

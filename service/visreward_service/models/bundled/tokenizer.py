@@ -1,7 +1,7 @@
 """The bundled model's tokenizer: byte-level BPE over the words of the scene grammar, in lower case.
 
-Every word of the grammar is one token; any other text falls into smaller pieces, at worst bytes, so that a misspelt
-word is not the same as another. It knows no model.
+Every word of the grammar is one token; any other text falls into smaller pieces, at worst bytes, so that a
+misspelt word is not the same as another. It knows no model.
 """
 
 import json
@@ -33,7 +33,9 @@ def corpus() -> Iterator[str]:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Train the tokenizer. Start and end tokens are added to every text; the end token is the padding, as in CLIP."""
+    """Train the tokenizer. Start and end tokens are added to every text; the end token is the padding, as
+    in CLIP.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=True)
@@ -48,7 +50,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(corpus(), trainer)
     ids = [(token, tokenizer.token_to_id(token)) for token in (START, END)]
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{START} $A {END}", special_tokens=ids)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         bos_token=START,
         eos_token=END,

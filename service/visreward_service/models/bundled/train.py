@@ -20,7 +20,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=None, help="length of the course")
     parser.add_argument("--scenes", type=int, default=None, help="how many scenes to render")
     parser.add_argument("--minutes", type=float, default=None, help="stop after so long; run again to go on")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="one thread each; each takes a whole batch")
     parser.add_argument("--float32", action="store_true", help="no bfloat16 matrix products")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="FIELD=NUMBER", help="other fields of the recipe"
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.float32:
         changed["bfloat16"] = False
     recipe = Recipe(**changed)
-    course = Course(recipe=recipe, folder=options.out, threads=options.threads, minutes=options.minutes)
+    course = Course(recipe=recipe, folder=options.out, processes=options.processes, minutes=options.minutes)
     return 0 if course.run() else 3
 
 

@@ -2,12 +2,35 @@
 
 from typing import Any
 
-from visreward_service.scorers.answers import graders, math
+from visreward_service.scorers.answers import (
+    auto,
+    choice,
+    date,
+    fields,
+    graders,
+    listing,
+    math,
+    number,
+    route,
+    span,
+    text,
+    yes_no,
+)
 from visreward_service.scorers.answers.kind import Kind
 from visreward_service.scorers.answers.verdict import UnreadableGold, Verdict
 
 KINDS: dict[str, Kind] = {
     "math": math.KIND,
+    "number": number.KIND,
+    "choice": choice.KIND,
+    "yes_no": yes_no.KIND,
+    "text": text.KIND,
+    "list": listing.KIND,
+    "json": fields.KIND,
+    "date": date.KIND,
+    "span": span.KIND,
+    "route": route.KIND,
+    "auto": auto.KIND,
 }
 
 RULE = "answer"
@@ -21,7 +44,12 @@ def judge(kind: str, given: str, gold: str, options: tuple[tuple[str, Any], ...]
         verdict = chosen.judge(given, gold, chosen.options(**dict(options)))
     except UnreadableGold as unreadable:
         return {"unreadable": str(unreadable)}
-    return {"score": verdict.score, "how": verdict.how, "facts": dict(verdict.facts)}
+    return {
+        "score": verdict.score,
+        "how": verdict.how,
+        "facts": dict(verdict.facts),
+        "values": dict(verdict.values),
+    }
 
 
 def warm() -> None:

@@ -49,21 +49,21 @@ class Apply:
 
 Node = Number | Symbol | Apply
 
-FUNCTIONS = (
-    "arcsin arccos arctan arccot sinh cosh tanh sin cos tan cot sec csc ln log lg exp sqrt abs".split()
-)
+FUNCTION_NAMES = "arcsin arccos arctan arccot sinh cosh tanh sin cos tan cot sec csc ln log lg exp sqrt abs"
+FUNCTIONS = FUNCTION_NAMES.split()
 CONSTANTS = {"pi": "\\pi", "infty": "\\infty", "infinity": "\\infty", "inf": "\\infty", "oo": "\\infty"}
-GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi "
-    "varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell".split()
+GREEK_NAMES = (
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau "
+    "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"
 )
+GREEK = frozenset(GREEK_NAMES.split())
 INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
 
 TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,5}(?![\d.]))?)"
     r"|(?P<command>\\[A-Za-z]+|\\[{}])"
     r"|(?P<word>[A-Za-z])"
-    r"|(?P<sign>\*\*|[-+*/^_!%(){}\[\]|'°]))",
+    r"|(?P<sign>\*\*|[-+*/^_!%(){}\[\]|']))",
     re.ASCII,
 )
 BLANK = re.compile(r"\s*")
@@ -116,8 +116,8 @@ def parse(text: str) -> Node:
     return node
 
 
-def _product(left: Node, right: Node) -> Node:
-    return Apply("mul", (left, right))
+def _product(factors: list[Node]) -> Node:
+    return factors[0] if len(factors) == 1 else Apply("mul", tuple(factors))
 
 
 def _is_whole(node: Node) -> bool:
@@ -149,11 +149,10 @@ class _Parser:
 
     def sum(self) -> Node:
         """Read terms joined by `+`, `-` and `\\pm`."""
-        node = self._signed(self._take_sign() or "+")
+        terms = [self._signed(self._take_sign() or "+")]
         while sign := self._take_sign():
-            term = self._signed(sign)
-            node = Apply("add", (node, term))
-        return node
+            terms.append(self._signed(sign))
+        return terms[0] if len(terms) == 1 else Apply("add", tuple(terms))
 
     def _signed(self, sign: str) -> Node:
         while another := self._take_sign():
@@ -162,20 +161,24 @@ class _Parser:
         return term if sign == "+" else Apply(SIGNS[sign], (term,))
 
     def _product(self) -> Node:
-        node = self._mixed() or self._power()
+        factors = [self._mixed() or self._power()]
+        outside = self._depth
         while True:
             if self._take("*"):
-                node = _product(node, self._factor())
+                factors.append(self._factor())
             elif self._take("/"):
-                node = Apply("div", (node, self._factor()))
+                self.enter()  # a chain of divisions is a deep tree
+                factors = [Apply("div", (_product(factors), self._factor()))]
             elif self._starts_factor():
                 following = self._power()
                 if isinstance(following, Number):
                     raise FormulaError("two numbers without a sign between them")
-                mixed = _is_whole(node) and _is_proper_fraction(following)
-                node = Apply("add", (node, following)) if mixed else _product(node, following)
+                if _is_whole(factors[-1]) and _is_proper_fraction(following):
+                    following = Apply("add", (factors.pop(), following))
+                factors.append(following)
             else:
-                return node
+                self._depth = outside
+                return _product(factors)
 
     def _factor(self) -> Node:
         sign = "+"
@@ -222,17 +225,15 @@ class _Parser:
         return False
 
     def _postfixed(self, node: Node) -> Node:
-        while True:
-            if self._take("!"):
-                node = Apply("factorial", (node,))
-            elif self._take("%"):
-                node = Apply("percent", (node,))
-            elif self._take("°"):
-                node = Apply("degree", (node,))
-            elif isinstance(node, Symbol) and self._take("'"):
-                node = Symbol(node.name + "'")
-            else:
-                return node
+        if isinstance(node, Symbol) and self._take("'"):
+            node = Symbol(node.name + "'")
+        if self._take("!"):
+            if self._at("!"):
+                raise FormulaError("a double factorial")
+            node = Apply("factorial", (node,))
+        if self._take("%"):
+            node = Apply("percent", (node,))
+        return node
 
     def _primary(self) -> Node:
         token = self.peek()
@@ -340,9 +341,10 @@ class _Parser:
         if token and token.text in BRACKETS:
             return self._power_of(self._group(token.text, BRACKETS[token.text]))
         sign = self._take_sign()
-        node = self._power()
+        factors = [self._power()]
         while self._starts_factor() and not self._at_function():
-            node = _product(node, self._power())
+            factors.append(self._power())
+        node = _product(factors)
         return node if sign in (None, "+") else Apply(SIGNS[sign], (node,))
 
     def _power_of(self, node: Node) -> Node:

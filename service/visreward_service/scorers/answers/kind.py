@@ -22,9 +22,17 @@ class Kind:
     judge: Callable[[str, str, Any], Verdict]
     """Compare given and gold. Raises UnreadableGold; may take long, so it is called in a worker."""
     settle: Callable[[str, str, Any], Verdict | None] = never_settles
-    """The same verdict at once, in a few microseconds, where that is certain; else None."""
+    """The same verdict at once, without a worker, where that is certain and quick; else None."""
+    context: tuple[str, ...] = ()
+    """Options that come from the item, from `reference.extra`, and not from the recipe."""
+    needs: tuple[str, ...] = ()
+    """The options among them without which there is no verdict."""
+    reads_gold: bool = True
+    """Whether the gold answer is compared at all."""
+    outputs: tuple[str, ...] = ()
+    """Names of the numbers that verdicts carry beside the score."""
 
     @property
     def option_names(self) -> frozenset[str]:
-        """Names of the options."""
-        return frozenset(option.name for option in fields(self.options))
+        """Names of the options that a recipe may set."""
+        return frozenset(option.name for option in fields(self.options)) - set(self.context)

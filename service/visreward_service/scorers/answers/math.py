@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from visreward_service.scorers.answers import graders
+from visreward_service.scorers.answers import graders, strict
 from visreward_service.scorers.answers.kind import Kind
 from visreward_service.scorers.answers.verdict import Verdict
 
@@ -30,6 +30,8 @@ def _wrapped(given: str, gold: str, wrap: Wrap) -> tuple[str, str]:
 
 def judge(given: str, gold: str, options: MathOptions) -> Verdict:
     """Return the grader's verdict."""
+    if options.grader == "strict":
+        return strict.judge(given, gold)
     if options.grader == "math_verify":
         return graders.math_verify(*_wrapped(given, gold, options.wrap))
     return graders.mathruler(given, gold)
@@ -37,6 +39,8 @@ def judge(given: str, gold: str, options: MathOptions) -> Verdict:
 
 def settle(given: str, gold: str, options: MathOptions) -> Verdict | None:
     """Return the grader's verdict where a shortcut is certain of it."""
+    if options.grader == "strict":
+        return strict.settle(given, gold)
     if options.grader == "math_verify":
         return graders.settle_math_verify(*_wrapped(given, gold, options.wrap))
     return graders.settle_mathruler(given, gold)

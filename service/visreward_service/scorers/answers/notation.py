@@ -56,7 +56,7 @@ SYMBOLS = str.maketrans(
 # What only changes how a formula looks. The longest commands come first.
 DRESSING = re.compile(
     r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|bigg"
-    r"|Bigg|qquad|quad|mathstrut|strut|hfill)(?![A-Za-z])|\\[,;:!> ]|~"
+    r"|Bigg|qquad|quad|mathstrut|strut|hfill)(?![A-Za-z])|(?<!\\)\\[,;:!> ]|~"
 )
 SAME_COMMANDS = {
     "\\dfrac": "\\frac",
@@ -94,8 +94,14 @@ SAME_COMMANDS = {
     "\\mathbf": "\\text",
     "\\bf": "",
     "\\rm": "",
-    "\\bmatrix": "\\matrix",
+    "\\langle": "(",
+    "\\rangle": ")",
+    "\\land": "\\text{ and }",
+    "\\lor": "\\text{ or }",
 }
+TEMPERATURE = re.compile(r"\^\s*\{?\s*\\circ\s*\}?\s*(?:\\text\s*\{\s*)?([CF])\b\s*\}?")
+GROUPING = re.compile(r"(?<=\d)(?:\\[,!:]|\{,\}|~)\s*(?=\d{3}(?!\d))")
+"""What stands between groups of three digits, other than a comma."""
 COMMAND = re.compile(r"\\[A-Za-z]+")
 DELIMITERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"))
 VULGAR = re.compile("[¼-¾⅐-⅞]")
@@ -110,17 +116,20 @@ def fold(text: str) -> str:
     text = SUBSCRIPT_RUN.sub(lambda match: f"_{{{match.group().translate(SUBSCRIPTS)}}}", text)
     text = text.translate(SYMBOLS)
     text = unicodedata.normalize("NFKC", text).translate(SYMBOLS)
-    return "".join(character for character in text if unicodedata.category(character) not in ("Cf", "Mn", "Cc"))
+    return "".join(
+        character for character in text if unicodedata.category(character) not in ("Cf", "Mn", "Cc")
+    )
 
 
 def undress(text: str) -> str:
     """Return one spelling for commands that mean the same, without spacing commands and size markers."""
+    text = GROUPING.sub("", text)
     if "\\" not in text and "~" not in text:
         return text
-    text = text.replace("\\%", "%").replace("\\$", "$").replace("\\&", "&").replace("\\#", "#")
-    text = text.replace("{,}", "")
+    text = text.replace("\\%", "%").replace("\\$", "$").replace("\\#", "#")
     text = DRESSING.sub(" ", text)
-    return COMMAND.sub(lambda match: SAME_COMMANDS.get(match.group(), match.group()), text)
+    text = COMMAND.sub(lambda match: SAME_COMMANDS.get(match.group(), match.group()), text)
+    return TEMPERATURE.sub(r" \\text{degree\1}", text)
 
 
 def unwrap(text: str) -> str:

@@ -15,6 +15,8 @@ class Verdict:
     """What decided, in a few words."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What was read from both sides; plain data."""
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Further numbers of the kind, by name."""
 
     @classmethod
     def of(cls, right: bool, how: str, **facts: Any) -> "Verdict":

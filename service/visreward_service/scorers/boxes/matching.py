@@ -66,14 +66,16 @@ def match_by_overlap(overlaps: Matrix, threshold: Threshold) -> Matches:
     """Pair the largest overlap first; ties go to the earlier prediction, then to the earlier reference."""
     enough = overlaps >= threshold.value if threshold.inclusive else overlaps > threshold.value
     rows, columns = np.nonzero(enough)
-    free_row = np.ones(overlaps.shape[0], dtype=bool)
-    free_column = np.ones(overlaps.shape[1], dtype=bool)
+    order = np.argsort(-overlaps[rows, columns], kind="stable")
+    free_rows, free_columns = set(range(overlaps.shape[0])), set(range(overlaps.shape[1]))
     pairs = []
-    for index in np.argsort(-overlaps[rows, columns], kind="stable"):
-        row, column = int(rows[index]), int(columns[index])
-        if free_row[row] and free_column[column]:
-            free_row[row] = free_column[column] = False
+    for row, column in zip(rows[order].tolist(), columns[order].tolist()):
+        if row in free_rows and column in free_columns:
+            free_rows.remove(row)
+            free_columns.remove(column)
             pairs.append((row, column, float(overlaps[row, column])))
+            if not free_rows or not free_columns:
+                break
     return _collect(pairs)
 
 

@@ -22,7 +22,8 @@ BOX_KEYS = ("bbox_2d", "bbox", "box", "Position", "position")
 LABEL_KEYS = ("label", "class", "category", "name")
 CONFIDENCE_KEYS = ("Confidence", "confidence", "score")
 
-NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*"
+# Digits are bounded: without a bound, a long run of them that no comma follows takes quadratic time.
+NUMBER = r"\s*([-+]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20}))\s*"
 PLAIN = re.compile(rf"[\[(]{NUMBER},{NUMBER},{NUMBER},{NUMBER}[\])]")
 PAIRS = re.compile(rf"\({NUMBER},{NUMBER}\)\s*,\s*\({NUMBER},{NUMBER}\)")
 INTEGER_LIST = re.compile(r"\[(\d+),\s*(\d+),\s*(\d+),\s*(\d+)\]")
@@ -61,9 +62,10 @@ def read_boxes(text: str, style: Style, max_boxes: int) -> Reading:
 
 def read_tolerant(text: str) -> Reading:
     """Read JSON (fenced or bare, cut off or in single quotes), else pairs of points, else bare lists."""
-    if NOTHING.fullmatch(text):
+    content = _strip_fence(text)
+    if NOTHING.fullmatch(content):
         return Reading("none")
-    for data in _decode_tolerantly(_strip_fence(text)):
+    for data in _decode_tolerantly(content):
         reading = _gather(data)
         if reading.boxes or reading.num_invalid:
             return reading
@@ -177,7 +179,7 @@ def _read_number(value: Any) -> float | None:
     try:
         number = float(value)
     except OverflowError:
-        return math.copysign(MAX_COORDINATE, value)
+        return MAX_COORDINATE if value > 0 else -MAX_COORDINATE
     return number if math.isfinite(number) else None
 
 
@@ -235,16 +237,14 @@ def _find_last_fence(text: str) -> str | None:
 
 
 def _gather(data: Any) -> Reading:
-    """Collect the boxes of a JSON value: entries, bare boxes, one entry, or a list inside one object."""
+    """Collect the boxes of a JSON value: entries, lists of four, one entry, or a list inside one object."""
     if isinstance(data, dict) and not any(key in data for key in BOX_KEYS):
         lists = [value for value in data.values() if isinstance(value, list)]
         data = lists[0] if len(lists) == 1 else None
-    if isinstance(data, dict) or _read_coordinates(data) is not None:
+    if isinstance(data, dict):
         data = [data]
-    if not isinstance(data, list):
+    if not isinstance(data, list) or _read_coordinates(data) is not None:  # others may follow a bare list
         return UNREADABLE
-    if not data:
-        return Reading("none")
     boxes = [box for entry in data if (box := _read_entry(entry)) is not None]
     return Reading("ok" if boxes else "unreadable", tuple(boxes), len(data) - len(boxes))
 

@@ -1,0 +1,89 @@
+# The image of the reward service, for processors (target `cpu`) and for NVIDIA GPUs (target `cuda`).
+#
+#   docker build --target cpu  --tag visreward:cpu .
+#   docker build --target cuda --tag visreward:cuda .
+#
+# Arguments: PYTHON_IMAGE, the base, to which a release adds `@sha256:…`; CPU_INDEX and CUDA_INDEX, an index of wheels to
+# ask besides the default one. docs/deployment.md tells when each is wanted.
+ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
+
+
+FROM ${PYTHON_IMAGE} AS python
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PATH=/opt/visreward/bin:$PATH
+
+
+# The dependencies are a layer of their own: an edit of the sources does not fetch torch again.
+FROM python AS requirements
+WORKDIR /build
+COPY pyproject.toml constraints.txt ./
+RUN python3 -m venv /opt/visreward \
+    && python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; extras = p['optional-dependencies']; print(*p['dependencies'], *extras['service'], *extras['grpc'], sep='\n')" > requirements.txt
+
+
+FROM requirements AS cpu-dependencies
+ARG CPU_INDEX=
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install ${CPU_INDEX:+--extra-index-url "$CPU_INDEX"} --constraint constraints.txt --requirement requirements.txt
+
+
+FROM requirements AS cuda-dependencies
+ARG CUDA_INDEX=
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install ${CUDA_INDEX:+--extra-index-url "$CUDA_INDEX"} --constraint constraints.txt --requirement requirements.txt
+
+
+FROM python AS wheel
+WORKDIR /build
+RUN python3 -m venv /opt/visreward
+COPY pyproject.toml README.md LICENSE ./
+COPY client client
+COPY service service
+COPY trainer trainer
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip wheel --no-deps --wheel-dir /wheels .
+
+
+# What both targets run in. Nothing below needs a writable root: caches go to /tmp, weights to /models.
+FROM python AS runtime
+# tini is process 1: it passes SIGTERM on while models load, and reaps the processes that run rules.
+# Its version is the base image's own, which the base's digest pins.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 visreward \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin visreward \
+    && install --directory --owner 10001 --group 10001 /models
+COPY --chmod=0444 k8s/base/settings.toml /etc/visreward/settings.toml
+ENV HOME=/tmp \
+    HF_HOME=/models \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    VISREWARD_CONFIG=/etc/visreward/settings.toml \
+    VISREWARD_HOST=0.0.0.0
+VOLUME ["/models"]
+EXPOSE 8000 8001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('VISREWARD_PORT', '8000') + '/readyz', timeout=4)"]
+ENTRYPOINT ["tini", "--", "visreward", "serve"]
+
+
+FROM runtime AS cuda
+COPY --from=cuda-dependencies /opt/visreward /opt/visreward
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
+# The wheels bring CUDA's libraries; the host's container toolkit brings the driver.
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER 10001:10001
+
+
+# Last, so that a build that names no target gives the image that runs anywhere.
+FROM runtime AS cpu
+COPY --from=cpu-dependencies /opt/visreward /opt/visreward
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
+USER 10001:10001

@@ -1,0 +1,99 @@
+"""Tensors as the protocol carries them. An input is checked before anything is built from it."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from visreward.protocol import Code
+from visreward_service.engine.faults import RequestFault
+
+Datatype: TypeAlias = Literal["BOOL", "FP32", "FP64", "BYTES"]
+
+LENGTH = struct.Struct("<I")
+"""Before each element of BYTES."""
+Values: TypeAlias = Sequence[bytes] | npt.NDArray[np.generic]
+NUMPY_TYPES: dict[Datatype, str] = {"BOOL": "|b1", "FP32": "<f4", "FP64": "<f8"}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor that a model takes or gives."""
+
+    name: str
+    datatype: Datatype
+    shape: tuple[int, ...]
+    """-1 for an axis of any length."""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An output."""
+
+    spec: TensorSpec
+    values: Values
+    """BYTES as a sequence, numbers as an array."""
+
+    @property
+    def shape(self) -> list[int]:
+        """Its shape, without unknowns."""
+        return list(self.values.shape) if isinstance(self.values, np.ndarray) else [len(self.values)]
+
+    def to_raw(self) -> bytes:
+        """Return the little-endian bytes, row by row."""
+        if isinstance(self.values, np.ndarray):
+            return self.values.astype(NUMPY_TYPES[self.spec.datatype], copy=False).tobytes()
+        return b"".join(LENGTH.pack(len(value)) + value for value in self.values)
+
+    def to_list(self) -> list[Any]:
+        """Return the elements row by row, as JSON has them."""
+        if isinstance(self.values, np.ndarray):
+            listed: list[Any] = self.values.ravel().tolist()
+            return listed
+        return [value.decode() for value in self.values]
+
+
+def check_input(name: str, datatype: object, shape: object) -> int:
+    """Return the number of elements of an input, which must be BYTES with one axis. Raises `RequestFault`."""
+    if datatype != "BYTES":
+        refuse("must have datatype BYTES", name)
+    if not isinstance(shape, list | tuple) or len(shape) != 1:
+        refuse("must have a shape of one axis", name)
+    (count,) = shape
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        refuse("must have a shape of whole numbers, none of them negative", name)
+    return int(count)
+
+
+def split_elements(name: str, raw: bytes, count: int) -> list[bytes]:
+    """Return the elements of a BYTES tensor: `count` of them, with not a byte over. Raises `RequestFault`."""
+    elements: list[bytes] = []
+    at = 0
+    while at < len(raw):
+        if len(elements) == count:
+            refuse(f"has bytes behind its {count} elements", name)
+        if at + LENGTH.size > len(raw):
+            refuse("ends inside the length of an element", name)
+        (length,) = LENGTH.unpack_from(raw, at)
+        at += LENGTH.size
+        if length > len(raw) - at:
+            refuse("ends inside an element", name)
+        elements.append(raw[at : at + length])
+        at += length
+    check_count(name, len(elements), count)
+    return elements
+
+
+def check_count(name: str, found: int, count: int) -> None:
+    """Raise `RequestFault` where a tensor holds another number of elements than its shape says."""
+    if found != count:
+        refuse(f"has {found} elements; its shape says {count}", name)
+
+
+def refuse(message: str, name: str) -> NoReturn:
+    """Raise the fault of an input or output."""
+    raise RequestFault(Code.INVALID_REQUEST, f'"{name[:100]}" {message}', field=name[:100])

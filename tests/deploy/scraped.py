@@ -1,0 +1,116 @@
+"""A service over real sockets with a shared cache, and traffic that moves everything it counts."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from prometheus_client.parser import text_string_to_metric_families
+from tests.service.scenes_data import item, picture
+
+from visreward_service.main import build_engine
+from visreward_service.rest import create_app
+from visreward_service.settings import RedisSettings, RuleSettings, Settings
+
+
+class Server(uvicorn.Server):
+    """uvicorn in a thread, which must leave the process's signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True)
+class Scraped:
+    """A running service."""
+
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def exercise(self, seed: int) -> None:
+        """Ask for groups that tie and that do not, for items that fail and for things that are not there."""
+        with httpx.Client(base_url=f"http://{self.address}", timeout=60) as client:
+            for body in (spread(seed), tied(seed), failing()):
+                assert client.post("/score", json=body).status_code == 200
+            assert client.post("/score", json={"recipe": "nothing", "items": []}).status_code >= 400
+            client.get("/readyz")
+
+    def samples(self) -> dict[str, list[dict[str, str]]]:
+        """Return the labels of every sample of /metrics, by its name."""
+        text = httpx.get(f"http://{self.address}/metrics", timeout=60).text
+        found: dict[str, list[dict[str, str]]] = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found.setdefault(sample.name, []).append(dict(sample.labels))
+        return found
+
+
+def score_request(items: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    return {"recipe": "pebr-r1/stage1", "images": [picture(seed).wire()], "items": items}
+
+
+def spread(seed: int) -> dict[str, Any]:
+    lengths = [{"completion_tokens": 100 * number, "source": "scenes"} for number in range(1, 5)]
+    return score_request([item(seed, number, **changes) for number, changes in enumerate(lengths)], seed)
+
+
+def tied(seed: int) -> dict[str, Any]:
+    return score_request([item(seed, number) for number in range(4)], seed)
+
+
+def failing() -> dict[str, Any]:
+    return {"recipe": "pebr-r1/stage2", "items": [{"id": "a", "completion": "no reference", "source": "broken"}]}
+
+
+@contextmanager
+def running_redis(folder: Path) -> Iterator[str]:
+    """Yield the address of a Redis that listens on a socket in a folder."""
+    program = Path(sys.executable).parent / "redis-server"
+    place = folder / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(place), "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    try:
+        while True:
+            with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+                probe.connect(str(place))
+                break
+            assert process.poll() is None, "redis-server has ended"
+            time.sleep(0.01)
+        yield f"unix://{place}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def running_service(folder: Path) -> Iterator[Scraped]:
+    """Yield a service with the bundled model and a shared cache."""
+    with running_redis(folder) as url:
+        settings = Settings(
+            rules=RuleSettings(workers=1), cpu_threads=2, redis=RedisSettings(url=url, timeout_seconds=5)
+        )
+        app = create_app(settings, build_engine(settings))
+        server = Server(uvicorn.Config(app, port=0, ws="none", log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            while not server.started:
+                thread.join(timeout=0.01)
+                assert thread.is_alive()
+            yield Scraped(server.servers[0].sockets[0].getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join()

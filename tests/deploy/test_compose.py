@@ -1,0 +1,145 @@
+"""docker-compose.yml: what it starts, how little each container may do, and that its parts fit together."""
+
+import re
+from typing import Any
+
+import pytest
+from tests.deploy.files import (
+    MONITORING,
+    ROOT,
+    compose,
+    find_tool,
+    image_environment,
+    read_yaml,
+    run_tool,
+    settings_in,
+)
+
+SERVICES = ("visreward", "visreward-gpu", "redis", "prometheus", "grafana")
+OURS = ("visreward", "visreward-gpu")
+
+
+def service(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = compose()["services"][name]
+    return found
+
+
+def test_the_services_are_those_that_are_tested_here() -> None:
+    assert set(compose()["services"]) == set(SERVICES)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_can_change_nothing_but_its_volumes(name: str) -> None:
+    one = service(name)
+    assert one["read_only"] is True
+    assert one["cap_drop"] == ["ALL"]
+    assert one["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "network_mode", "pid", "ipc"} & set(one)
+    for mount in binds(one):
+        assert mount.endswith(":ro"), mount
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_has_bounds_and_a_health_check(name: str) -> None:
+    one = service(name)
+    assert re.fullmatch(r"\d+g", one["mem_limit"])
+    assert one["pids_limit"] > 0
+    assert name in OURS or "healthcheck" in one  # the image of the service brings its own
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_is_pinned_to_a_release(name: str) -> None:
+    image = service(name)["image"]
+    if name in OURS:
+        assert service(name)["build"]["target"] == image.split(":")[1]
+    else:
+        assert re.search(r":v?\d+\.\d+\.\d+(-\w+)?$", image)
+    assert "." not in image.split("/")[0].split(":")[0], "the image names a registry"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_mounted_file_is_there(name: str) -> None:
+    for mount in binds(service(name)):
+        assert (ROOT / mount.split(":")[0]).exists(), mount
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_service_starts_with_valid_settings_and_finds_its_cache(name: str) -> None:
+    variables = image_environment() | service(name)["environment"]
+    settings = settings_in(variables)
+    assert settings.host == settings.grpc.host == "0.0.0.0"  # noqa: S104 - a container's own network
+    inside = {int(port.rsplit(":", 1)[1]) for port in service(name)["ports"]}
+    assert inside == {settings.port, settings.grpc.port}
+    assert settings.redis is not None
+    assert re.fullmatch(r"redis://(\w+):6379/0", settings.redis.url).group(1) in SERVICES  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_stopped_service_is_given_the_time_to_drain(name: str) -> None:
+    grace = int(service(name)["stop_grace_period"].removesuffix("s"))
+    assert grace >= settings_in({}).shutdown_seconds + 10
+
+
+def test_one_command_starts_the_service_on_the_processor_and_a_profile_on_a_gpu() -> None:
+    assert {name for name in SERVICES if "profiles" in service(name)} == {"visreward-gpu"}
+    assert service("visreward-gpu")["profiles"] == ["gpu"]
+    (device,) = service("visreward-gpu")["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+
+
+def test_ports_are_published_on_this_machine_alone_and_once() -> None:
+    published = [port for name in SERVICES for port in service(name).get("ports", [])]
+    assert len(published) == 6
+    for port in published:
+        assert port.startswith(("127.0.0.1:", "${BIND_ADDRESS:-127.0.0.1}:")), port
+    outside = [re.search(r":-(\d+)\}:\d+$", port).group(1) for port in published]  # type: ignore[union-attr]
+    assert len(set(outside)) == len(outside)
+
+
+def test_prometheus_scrapes_the_services_where_they_listen() -> None:
+    config = read_yaml(MONITORING / "compose" / "prometheus.yml")
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    (found,) = jobs["visreward"]["dns_sd_configs"]
+    assert found["names"] == list(OURS)
+    assert found["port"] == settings_in({}).port
+    mounted = [mount.split(":")[1] for mount in binds(service("prometheus"))]
+    assert set(config["rule_files"]) <= set(mounted)
+
+
+def test_grafana_finds_its_data_and_its_dashboard() -> None:
+    (source,) = read_yaml(MONITORING / "compose" / "grafana" / "datasources" / "prometheus.yml")[
+        "datasources"
+    ]
+    assert source["url"] == "http://prometheus:9090"
+    scraped = read_yaml(MONITORING / "compose" / "prometheus.yml")["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == scraped
+    (provider,) = read_yaml(MONITORING / "compose" / "grafana" / "dashboards" / "visreward.yml")["providers"]
+    mounted = [mount.split(":")[1] for mount in binds(service("grafana"))]
+    assert f"{provider['options']['path']}/visreward.json" in mounted
+    assert service("grafana")["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] in mounted
+
+
+@pytest.mark.parametrize("arguments", [(), ("--profile", "gpu")])
+def test_compose_itself_accepts_the_file(arguments: tuple[str, ...]) -> None:
+    find_tool("docker-compose")
+    listed = run_tool(
+        "docker-compose", "--file", "docker-compose.yml", *arguments, "config", "--services"
+    ).split()
+    assert set(listed) == set(SERVICES) - (set() if arguments else {"visreward-gpu"})
+
+
+def test_the_linter_of_compose_files_finds_nothing_grave() -> None:
+    run_tool("compose-lint", "--fail-on", "high", "docker-compose.yml")
+
+
+def test_prometheus_accepts_its_configuration(tmp_path: Any) -> None:
+    text = (MONITORING / "compose" / "prometheus.yml").read_text(encoding="utf-8")
+    mounted = text.replace("/etc/prometheus/alerts.yml", str(MONITORING / "alerts.yml"))
+    config = tmp_path / "prometheus.yml"
+    config.write_text(mounted, encoding="utf-8")
+    assert "SUCCESS" in run_tool("promtool", "check", "config", config)
+
+
+def binds(one: dict[str, Any]) -> list[str]:
+    """Return the mounts of files of this repository."""
+    return [mount for mount in one.get("volumes", []) if mount.startswith("./")]

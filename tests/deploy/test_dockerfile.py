@@ -1,0 +1,150 @@
+"""The image: what it is built from, who it runs as, and that its health check tells the truth."""
+
+import http.server
+import json
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.deploy.files import ROOT, image_environment, lineage, run_tool, settings_in, stages
+
+TARGETS = ("cpu", "cuda")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_image_runs_as_a_user_without_rights(target: str) -> None:
+    users = [user for stage in reversed(lineage(target)) for user in stage.all("USER")]
+    assert users[-1] == "10001:10001"
+    assert stages()[target].instructions[-1][0] == "USER"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_edit_of_the_sources_keeps_the_layer_of_dependencies(target: str) -> None:
+    copied = {
+        source for stage in lineage(f"{target}-dependencies") for source in copied_from_context(stage.name)
+    }
+    assert copied == {"pyproject.toml", "constraints.txt"}
+
+
+def test_the_base_is_pinned_to_a_release_and_can_be_pinned_to_a_digest() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"^ARG PYTHON_IMAGE=python:3\.\d+\.\d+-slim-[a-z]+$", text, re.MULTILINE)
+    assert stages()["python"].base == "${PYTHON_IMAGE}"
+
+
+def test_the_requirements_are_those_of_the_service_with_grpc(tmp_path: Path) -> None:
+    (command,) = stages()["requirements"].all("RUN")
+    program = shlex.split(command.split("&&")[1].split(">")[0])
+    assert program[:2] == ["python", "-c"]
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    done = subprocess.run(
+        [sys.executable, *program[1:]], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    assert done.stdout.splitlines() == [*project["dependencies"], *extras["service"], *extras["grpc"]]
+    assert not any(line.startswith("visreward") for line in done.stdout.splitlines())
+
+
+def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in lines
+    sent = {line[1:] for line in lines if line.startswith("!")}
+    copied = {source for name in stages() for source in copied_from_context(name)}
+    assert sent == copied
+    assert all((ROOT / source).exists() for source in copied)
+
+
+def test_the_settings_of_the_image_are_valid_and_listen_to_other_machines() -> None:
+    variables = image_environment()
+    settings = settings_in(variables)
+    assert variables["VISREWARD_CONFIG"] == "/etc/visreward/settings.toml"
+    assert variables["VISREWARD_HOST"] == "0.0.0.0"  # noqa: S104 - a container's own network
+    assert {"VISREWARD_CONFIG", "VISREWARD_HOST"} == {
+        name for name in variables if name.startswith("VISREWARD_")
+    }
+    assert str(settings.port) in stages()["runtime"].all("EXPOSE")[0].split()
+
+
+def test_nothing_is_kept_outside_the_model_volume_and_tmp() -> None:
+    variables = image_environment()
+    assert stages()["runtime"].all("VOLUME") == ['["/models"]']
+    assert variables["HF_HOME"] == "/models"
+    assert variables["HOME"] == "/tmp"  # noqa: S108 - the place that a read-only root leaves
+    assert variables["PYTHONDONTWRITEBYTECODE"] == "1"
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (None, False)])
+def test_the_health_check_is_the_readiness_of_the_service(status: int | None, healthy: bool) -> None:
+    (rest,) = stages()["runtime"].all("HEALTHCHECK")
+    program = json.loads(rest[rest.index("[") :])
+    assert program[:2] == ["python", "-c"]
+    with answering(status) as port:
+        done = subprocess.run(
+            [sys.executable, *program[1:]],
+            env={"VISREWARD_PORT": str(port)},
+            capture_output=True,
+            check=False,
+        )
+    assert (done.returncode == 0) is healthy
+
+
+def test_a_signal_reaches_the_service_while_its_models_load() -> None:
+    (entry,) = stages()["runtime"].all("ENTRYPOINT")
+    assert json.loads(entry) == ["tini", "--", "visreward", "serve"]
+
+
+def test_no_file_names_a_host_to_install_from() -> None:
+    files = [ROOT / "Dockerfile", ROOT / "docker-compose.yml", *(ROOT / "k8s").rglob("*.y*ml")]
+    for file in files:
+        for address in re.findall(r"https?://([^/\s'\"]+)", file.read_text(encoding="utf-8")):
+            assert address.split(":")[0] in {"127.0.0.1", "prometheus"}, f"{file.name}: {address}"
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    assert run_tool("hadolint", "Dockerfile") == ""
+
+
+def copied_from_context(stage: str) -> list[str]:
+    """Return what a stage copies out of the build context."""
+    sources = []
+    for rest in stages()[stage].all("COPY"):
+        words = rest.split()
+        if not any(word.startswith("--from=") for word in words):
+            sources += [word for word in words if not word.startswith("--")][:-1]
+    return sources
+
+
+@contextmanager
+def answering(status: int | None) -> Iterator[int]:
+    """Yield a port that answers /readyz with a status; with None, one at which nothing listens."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if status and self.path == "/readyz" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
+            """Stay quiet."""
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    port = server.server_address[1]
+    if status is None:
+        server.server_close()
+        yield port
+        return
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

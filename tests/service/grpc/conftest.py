@@ -1,0 +1,70 @@
+"""A running service with the bundled model, on real ports for HTTP and gRPC."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest_asyncio
+import uvicorn
+
+from visreward_service.engine.engine import Engine
+from visreward_service.grpc import GrpcServer, serve_beside
+from visreward_service.main import build_engine
+from visreward_service.rest import create_app
+from visreward_service.settings import GrpcSettings, RuleSettings, Settings
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where a service listens, as host and port."""
+
+    http: str
+    grpc: str
+    engine: Engine
+
+
+@asynccontextmanager
+async def serving(**changes: Any) -> AsyncIterator[Service]:
+    """Start a service with changed settings."""
+    defaults = {
+        "rules": RuleSettings(workers=1, time_limit_seconds=2.0),
+        "cache_bytes": 2**26,
+        "shutdown_seconds": 5.0,
+        "grpc": GrpcSettings(port=0),
+    }
+    settings = Settings(**{**defaults, **changes})
+    engine = build_engine(settings)
+    app = create_app(settings, engine)
+    rpc = GrpcServer(settings, engine)
+    serve_beside(app, rpc)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+        server = uvicorn.Server(config)
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            if running.done():
+                running.result()
+            await asyncio.sleep(0.02)
+        try:
+            yield Service(
+                http=f"127.0.0.1:{listener.getsockname()[1]}", grpc=f"127.0.0.1:{rpc.port}", engine=engine
+            )
+        finally:
+            server.should_exit = True
+            await running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def served() -> AsyncIterator[Service]:
+    async with serving() as service:
+        yield service
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def channel(served: Service) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(served.grpc) as opened:
+        yield opened
