@@ -11,7 +11,7 @@ from visreward.protocol.fields import AnswerModel, Digest, Json, WireModel
 class ErrorBody(AnswerModel):
     """Why something was refused: the same shape for a request and for an item."""
 
-    code: Annotated[Code | str, Field(strict=False, union_mode="left_to_right")]
+    code: Annotated[Annotated[Code, Field(strict=False)] | str, Field(union_mode="left_to_right")]
     """A `Code`; text where a newer service has codes that this client does not know."""
     message: str
     """One sentence for a person; it never quotes a decoder's or a library's own words."""

@@ -66,10 +66,6 @@ class Link(asyncio.Protocol):
         self._nursery.command(script.KILL, self)
         self.hang_up()
 
-    def lower(self) -> None:
-        """Let other processes go first."""
-        self._nursery.command(script.LOWER, self)
-
     def hang_up(self) -> None:
         """Close the socket; an idle worker then ends."""
         if self._transport is not None:

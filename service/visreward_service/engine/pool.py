@@ -88,12 +88,16 @@ class _Job:
     """Loop time at which the first call began."""
 
 
+def _is_timeout(exit_code: int | None) -> bool:
+    return exit_code is not None and -exit_code in script.TIME_LIMIT_SIGNALS
+
+
 class RulePool:
     """Runs named rules in warm processes that are killed at a time limit and replaced.
 
-    A call's time starts when its work starts. Several calls travel in one message; one that is killed costs
-    its neighbours no more than their place, for they are sent again. A call that lasts longer than `PATIENCE`
-    while others wait is left to its worker, at low priority, and a fresh worker goes on with the rest.
+    A call's time starts when its work starts, and is processor time. Several calls travel in one message; one
+    that is killed costs its neighbours no more than their place, for they are sent again. A call that lasts
+    longer than `PATIENCE` while others wait is left to its worker, and a fresh worker goes on with the rest.
     """
 
     def __init__(
@@ -272,7 +276,6 @@ class RulePool:
         del self._jobs[link]
         self._aside[link] = _Job(deque([job.calls.popleft()]), job.since)
         self._requeue(job)
-        link.lower()
         self._dispatch()
 
     def _requeue(self, job: _Job) -> None:
@@ -328,13 +331,13 @@ class RulePool:
 
     def _is_to_blame(self, call: _Call, exit_code: int | None) -> bool:
         """Return whether a worker's end was the call's doing: others can kill a worker, but hardly twice."""
-        if exit_code == -script.TIME_LIMIT_SIGNAL:
+        if _is_timeout(exit_code):
             return True
         call.deaths += 1
         return call.deaths > 1
 
     def _blame(self, call: _Call, exit_code: int | None) -> None:
-        if exit_code == -script.TIME_LIMIT_SIGNAL:
+        if _is_timeout(exit_code):
             self.counters.timeouts += 1
             failure = Failure(Code.RULE_TIMEOUT, f"no verdict within {self._time_limit_seconds:g} s")
         else:

@@ -56,7 +56,7 @@ def load(name: str, settings: ModelSettings) -> Model:
         views=("pooled",),
         branches={"short": reader.limit},
         preprocessing=preprocessing.version,
-        logit_scale=float(network.logit_scale.exp()),
+        logit_scale=network.logit_scale.exp().item(),
     )
     return ClipEncoder(
         Parts(

@@ -47,7 +47,7 @@ def load(name: str, settings: ModelSettings) -> Model:
         branches={"short": short.limit, "long": long.limit},
         preprocessing=preprocessing.version,
         grid=(config.grid, config.grid),
-        logit_scale=float(network.logit_scale.exp()),
+        logit_scale=network.logit_scale.exp().item(),
     )
     return FgClipEncoder(
         Parts(

@@ -98,8 +98,8 @@ def load(name: str, settings: ModelSettings) -> Model:
         views=("pooled", "dense"),
         branches={"short": short.limit, "long": long.limit, "box": short.limit},
         preprocessing=preprocessing.version,
-        logit_scale=float(network.logit_scale.exp()),
-        logit_bias=float(network.logit_bias),
+        logit_scale=network.logit_scale.exp().item(),
+        logit_bias=network.logit_bias.item(),
         notes=("the grid of the dense view follows the image's aspect ratio",),
     )
     return FgClip2Encoder(

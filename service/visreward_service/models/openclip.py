@@ -125,8 +125,8 @@ def load(name: str, settings: ModelSettings) -> Model:
         preprocessing=preprocessing.version,
         device=str(device),
         dtype=settings.dtype,
-        logit_scale=float(scale.exp()),
-        logit_bias=None if bias is None else float(bias),
+        logit_scale=scale.exp().item(),
+        logit_bias=None if bias is None else bias.item(),
     )
     return OpenClipEncoder(
         Parts(

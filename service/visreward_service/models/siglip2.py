@@ -112,8 +112,8 @@ def load(name: str, settings: ModelSettings) -> Model:
         views=("pooled",),
         branches={"short": reader.limit},
         preprocessing=preprocessing.version,
-        logit_scale=float(network.logit_scale.exp()),
-        logit_bias=float(network.logit_bias),
+        logit_scale=network.logit_scale.exp().item(),
+        logit_bias=network.logit_bias.item(),
     )
     return (SiglipEncoder if fixed else NaflexEncoder)(
         Parts(

@@ -137,7 +137,7 @@ def check_module(module: nn.Module, where: Path) -> None:
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if tensor.is_meta:
             raise ModelError(f"{name} of {where} was never filled")
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        if isinstance(tensor, nn.Parameter) and not bool(tensor.isfinite().all()):
             raise ModelError(f"{name} in {where} holds NaN or infinity: the checkpoint is damaged")
         if name.endswith("position_ids") and not torch.equal(
             tensor.flatten().cpu(), torch.arange(tensor.numel())

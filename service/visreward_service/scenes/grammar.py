@@ -82,6 +82,14 @@ def short_caption(scene: Scene, random: Random) -> Caption:
     return Caption(claim=Existence(noun=noun_of(group, sized=sized), place=group.place), style=style)
 
 
+def place_caption(scene: Scene, random: Random) -> Caption:
+    """A group and its place."""
+    style = random.randrange(STYLES)
+    group = random.choice(scene.groups)
+    noun = noun_of(group, sized=random.random() < 0.5)
+    return Caption(claim=Existence(noun=noun, place=group.place), style=style)
+
+
 def long_description(scene: Scene, random: Random) -> Description:
     """Every group with its place, the background, how many things there are, and some relations."""
     claims: list[Claim] = [

@@ -7,11 +7,30 @@ from typing import Any
 from visreward_service.scorers import answers
 from visreward_service.scorers.alignment import Alignment
 from visreward_service.scorers.answer import Answer
+from visreward_service.scorers.area import Area
+from visreward_service.scorers.average_precision import ItemAveragePrecision
 from visreward_service.scorers.base import Scorer
+from visreward_service.scorers.charset import Charset
 from visreward_service.scorers.clipscore import ClipScore
+from visreward_service.scorers.containment import Containment
+from visreward_service.scorers.counting import Counting
+from visreward_service.scorers.degradation import Degradation
+from visreward_service.scorers.detection import Detection
+from visreward_service.scorers.given import Given, SecondAnswer
+from visreward_service.scorers.grounding import Grounding
 from visreward_service.scorers.keywords import Keywords
+from visreward_service.scorers.labels import Labels
 from visreward_service.scorers.length import Length
+from visreward_service.scorers.letters import Letters
+from visreward_service.scorers.minerva import Minerva
+from visreward_service.scorers.pattern import PatternFormat
+from visreward_service.scorers.pointing import Pointing
+from visreward_service.scorers.primitives import Primitives
+from visreward_service.scorers.reflection import Reflection
+from visreward_service.scorers.regression import Regression
+from visreward_service.scorers.repetition import Repetition
 from visreward_service.scorers.sections import Sections
+from visreward_service.scorers.symbolic import Symbolic
 from visreward_service.scorers.tags import Tags
 
 ENTRY_POINTS = "visreward.scorers"
@@ -20,10 +39,30 @@ ENTRY_POINTS = "visreward.scorers"
 SCORERS: dict[str, type[Scorer[Any]]] = {
     "alignment": Alignment,
     "answer": Answer,
+    "area": Area,
+    "average_precision": ItemAveragePrecision,
+    "charset": Charset,
     "clipscore": ClipScore,
+    "containment": Containment,
+    "counting": Counting,
+    "degradation": Degradation,
+    "detection": Detection,
+    "given": Given,
+    "grounding": Grounding,
     "keywords": Keywords,
+    "labels": Labels,
     "length": Length,
+    "letters": Letters,
+    "minerva": Minerva,
+    "pattern": PatternFormat,
+    "pointing": Pointing,
+    "primitives": Primitives,
+    "reflection": Reflection,
+    "regression": Regression,
+    "repetition": Repetition,
+    "second_answer": SecondAnswer,
     "sections": Sections,
+    "symbolic": Symbolic,
     "tags": Tags,
 }
 

@@ -86,5 +86,6 @@ class ItemAveragePrecision(Scorer[AveragePrecisionParams]):
     def _judge_empty(self, prediction: Prediction) -> float:
         if self.params.without_reference == "zero":
             return 0.0
-        says = self.params.without_reference == "stated"
-        return float(prediction.says_none if says else not len(prediction.found))
+        if self.params.without_reference == "stated":
+            return float(prediction.says_none)
+        return float(not len(prediction.found) and not prediction.num_invalid)

@@ -22,7 +22,7 @@ class Degradation(Scorer[DegradationParams]):
 
     Outputs: `score`, 0.25 for the class and 0.75 more where the severity is right too (Q-Insight,
     arXiv:2503.22679); `class_right`; `severity_right`, whatever the class; `readable`. Texts are compared as
-    they stand. Both values must be quoted: an unquoted null cannot be read.
+    they stand, white space around them aside. Both values must be quoted: an unquoted null cannot be read.
     """
 
     Params = DegradationParams
@@ -58,7 +58,7 @@ def _find(text: str) -> tuple[str, str] | None:
     if first is None:
         return None
     then = SEVERITY.search(text, first.end())
-    return None if then is None else (first[1], then[1])
+    return None if then is None else (first[1].strip(), then[1].strip())
 
 
 def _read_reference(subject: Subject, name: str) -> str:

@@ -123,7 +123,7 @@ class Detection(Scorer[DetectionParams]):
     def _judge_empty(self, prediction: Prediction) -> dict[str, float]:
         right = {
             "stated": prediction.says_none,
-            "unfound": not len(prediction.found),
+            "unfound": not len(prediction.found) and not prediction.num_invalid,
             "zero": False,
         }[self.params.without_reference]
         return _fill(float(right), prediction.found, BoxSet(np.zeros((0, 4)), (), ()))

@@ -17,6 +17,8 @@ PIECE = "second_answer"
 class GivenParams(Params):
     name: Name
     """Name of the number in `reference.extra`."""
+    words: dict[Name, float] | None = None
+    """Numbers that texts stand for, such as `{easy = 1.0, hard = 1.5}`; then other texts are an item error."""
     low: float | None = None
     high: float | None = None
     """Bounds; a number beyond them is an item error."""
@@ -41,12 +43,22 @@ class Given(Scorer[GivenParams]):
         name, default = self.params.name, self.params.default
         if default is not None and subject.item.reference.extra.get(name) is None:
             return Score({"given": default}, {"status": "default"})
-        number = read_number(subject, name)
+        number = read_number(subject, name) if self.params.words is None else self._translate(subject)
         low, high = self.params.low, self.params.high
         if (low is not None and number < low) or (high is not None and number > high):
             field = f"reference.extra.{name}"
             raise Fault(Code.INVALID_ITEM, f"{field} lies beyond its bounds", field=field)
         return Score({"given": number})
+
+    def _translate(self, subject: Subject) -> float:
+        word = subject.item.reference.extra.get(self.params.name)
+        words = self.params.words or {}
+        field = f"reference.extra.{self.params.name}"
+        if word is None:
+            raise Fault(Code.MISSING_FIELD, f"the term needs {field}", field=field)
+        if not isinstance(word, str) or word not in words:
+            raise Fault(Code.INVALID_ITEM, f"{field} must be one of {', '.join(words)}", field=field)
+        return words[word]
 
 
 class SecondAnswerParams(AnswerParams):

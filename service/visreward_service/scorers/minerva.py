@@ -25,7 +25,7 @@ REPLACED = (
     (r"\text{and}", ","),
     (r"\text{m}", r"\text{}"),
 )
-UNITS = [
+UNITS = (
     "square",
     "ways",
     "integers",
@@ -52,7 +52,7 @@ UNITS = [
     "students",
     "childrentickets",
     "multiples",
-]
+)
 MARKS = (
     r"\text{s}",
     r"\text{.}",

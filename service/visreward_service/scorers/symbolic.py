@@ -21,9 +21,9 @@ class SymbolicParams(Params):
 class Symbolic(Scorer[SymbolicParams]):
     """1 where math_verify takes the text for the reference, else 0.
 
-    The code bases that descend from R1-V try this before their own comparison, on whatever text and whatever
-    reference; a reference without mathematics fails this test and no more. Alone it says nothing of an answer:
-    use `answer` for that, which refuses such a reference. Output: `symbolic`.
+    Code that descends from R1-V tries this before its own comparison, on whatever text and whatever reference;
+    a reference without mathematics fails this test and no more. Alone it judges no answer: use `answer` for
+    that, which refuses such a reference. Output: `symbolic`.
     """
 
     Params = SymbolicParams

@@ -16,7 +16,7 @@ from visreward_service.engine.pool import Failure, RulePool
 from visreward_service.scorers.base import RuleCall
 
 NAMES = (
-    "double kind_of echo fail leave die hang sleep tower hoard opaque "
+    "double kind_of echo fail leave die hang sleep burn tower hoard opaque "
     "pid parent_pid count_pids modules is_warm"
 )
 RULES = {name: f"pool_rules:{name}" for name in NAMES.split()}
@@ -96,8 +96,13 @@ async def test_more_endless_calls_than_workers_do_not_hold_up_the_others(pool: R
 
 async def test_time_in_the_queue_does_not_count(pool: RulePool) -> None:
     # Each takes half the limit; done by two workers the last begins after several limits.
-    outcomes = await pool.run([call("sleep", LIMIT_SECONDS / 2, n) for n in range(12)])
+    outcomes = await pool.run([call("burn", LIMIT_SECONDS / 2, n) for n in range(12)])
     assert outcomes == [LIMIT_SECONDS / 2] * 12
+
+
+async def test_waiting_does_not_count_as_work_but_the_clock_ends_it_too(pool: RulePool) -> None:
+    outcomes = await pool.run([call("sleep", 1.5 * LIMIT_SECONDS), call("sleep", 60.0)])
+    assert [outcomes[0], code_of(outcomes[1])] == [1.5 * LIMIT_SECONDS, Code.RULE_TIMEOUT]
 
 
 async def test_a_slow_call_that_is_set_aside_still_gives_its_value(pool: RulePool) -> None:

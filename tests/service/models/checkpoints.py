@@ -1,11 +1,13 @@
-"""Checkpoints of every kind in the layouts in which the real ones are published: true architectures and special
-ids, tiny sizes, random weights. Each function fills a folder and returns what an independent forward needs.
+"""Checkpoints of every kind in the layouts in which the real ones are published.
+
+True architectures and special ids, tiny sizes, random weights. Each function fills a folder and returns what
+an independent forward needs.
 """
 
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -27,6 +29,8 @@ from transformers import (  # isort: skip
     SiglipConfig,
     SiglipModel,
 )
+
+M = TypeVar("M", bound=nn.Module)
 
 START, END = 49406, 49407
 CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]
@@ -76,6 +80,9 @@ SIGLIP_TEXT = {
     "max_position_embeddings": 64,
     "hidden_act": "gelu_pytorch_tanh",
     "projection_size": 32,
+    "bos_token_id": 2,
+    "eos_token_id": 1,
+    "pad_token_id": 0,
 }
 SIGLIP_VISION = {
     "hidden_size": 32,
@@ -92,13 +99,19 @@ OPEN_CLIP_MODEL = {
 }
 
 
+def still(module: M) -> M:
+    """The module in evaluation mode."""
+    module.train(False)
+    return module
+
+
 def shake(module: nn.Module, seed: int = 0) -> None:
     """Random weights so large that inputs end far apart."""
     dice = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            if not name.startswith("logit_"):
-                parameter.add_(torch.randn(parameter.shape, generator=dice) * 0.1)
+            middle = 2.0 if name.startswith("logit_scale") else float("norm" in name and "weight" in name)
+            parameter.copy_(torch.randn(parameter.shape, generator=dice) * 0.15 + middle)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
@@ -163,7 +176,7 @@ def make_clip(folder: Path, **text: Any) -> CLIPModel:
     """A folder of `openai/clip-vit-*`'s layout; `text` overrides the text config."""
     folder.mkdir(parents=True, exist_ok=True)
     config = clip_config(**text)
-    model = CLIPModel(CLIPConfig.from_dict(config)).eval()
+    model = still(CLIPModel(CLIPConfig.from_dict(config)))
     shake(model)
     save(model.state_dict(), folder / "model.safetensors")
     write_json(folder / "config.json", config)
@@ -192,7 +205,7 @@ def make_fgclip(folder: Path) -> tuple[CLIPModel, CLIPModel]:
         **scales,
     }
     save(state | extra, folder / "model.safetensors")
-    long = CLIPModel(CLIPConfig.from_dict(clip_config(max_position_embeddings=positions))).eval()
+    long = still(CLIPModel(CLIPConfig.from_dict(clip_config(max_position_embeddings=positions))))
     state[embeddings + "position_embedding.weight"] = torch.cat([ori[:KEPT], res[KEPT:]])
     state["text_projection.weight"] = filip
     long.load_state_dict(state)
@@ -218,7 +231,7 @@ def make_siglip_fixed(folder: Path) -> SiglipModel:
     folder.mkdir(parents=True, exist_ok=True)
     vision = {**SIGLIP_VISION, "image_size": 32, "patch_size": 8}
     config = {"model_type": "siglip", "text_config": SIGLIP_TEXT, "vision_config": vision}
-    model = SiglipModel(SiglipConfig.from_dict(config)).eval()
+    model = still(SiglipModel(SiglipConfig.from_dict(config)))
     shake(model)
     save(model.state_dict(), folder / "model.safetensors")
     write_json(folder / "config.json", config)
@@ -236,7 +249,7 @@ def make_siglip_naflex(folder: Path) -> Siglip2Model:
     """A folder of `google/siglip2-*-naflex`'s layout, with a budget of 16 patches."""
     folder.mkdir(parents=True, exist_ok=True)
     config = naflex_config("siglip2")
-    model = Siglip2Model(Siglip2Config.from_dict(config)).eval()
+    model = still(Siglip2Model(Siglip2Config.from_dict(config)))
     shake(model)
     save(model.state_dict(), folder / "model.safetensors")
     write_json(folder / "config.json", config)
@@ -249,17 +262,17 @@ def make_siglip_naflex(folder: Path) -> Siglip2Model:
 
 
 def make_fgclip2(folder: Path) -> dict[str, Any]:
-    """A folder of `qihoo360/fg-clip2-*`'s layout; returns `short`, `long` and `box` models and the dense head."""
+    """A folder of `qihoo360/fg-clip2-*`'s layout; returns the models of the branches and the dense head."""
     folder.mkdir(parents=True, exist_ok=True)
     config = naflex_config("fgclip2")
     config["text_config"] |= {"keep_len": KEPT, "longtext_len": 196, "model_type": "fgclip2_text_model"}
     plain = naflex_config("siglip2")
-    short = Siglip2Model(Siglip2Config.from_dict(plain)).eval()
+    short = still(Siglip2Model(Siglip2Config.from_dict(plain)))
     shake(short)
     dice = torch.Generator().manual_seed(9)
     ori, res = (torch.randn(196, 32, generator=dice) * 0.3 for _ in range(2))
     heads = {name: nn.Linear(32, 32) for name in ("longtext_head", "boxtext_head")}
-    dense: nn.Module = type(short.vision_model.head)(short.config.vision_config).eval()  # type: ignore[arg-type]
+    dense: nn.Module = still(type(short.vision_model.head)(short.config.vision_config))
     shake(dense, seed=4)
     state = dict(short.state_dict())
     extra = {
@@ -278,13 +291,13 @@ def make_fgclip2(folder: Path) -> dict[str, Any]:
     )
     write_gemma_tokenizer(folder)
     plain["text_config"]["max_position_embeddings"] = 196
-    long = Siglip2Model(Siglip2Config.from_dict(plain)).eval()
+    long = still(Siglip2Model(Siglip2Config.from_dict(plain)))
     long.load_state_dict(
         state
         | {"text_model.embeddings.position_embedding.weight": torch.cat([ori[:KEPT], res[KEPT:]])}
         | {f"text_model.head.{key}": value for key, value in heads["longtext_head"].state_dict().items()}
     )
-    box = Siglip2Model(Siglip2Config.from_dict(naflex_config("siglip2"))).eval()
+    box = still(Siglip2Model(Siglip2Config.from_dict(naflex_config("siglip2"))))
     box.load_state_dict(
         state | {f"text_model.head.{key}": value for key, value in heads["boxtext_head"].state_dict().items()}
     )

@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 import pytest
+import pytest_asyncio
 import tritonclient.grpc
 import tritonclient.grpc.aio
 import tritonclient.http
@@ -79,7 +80,7 @@ class Triton:
         return [self.tensor("ITEM", lines), self.tensor("IMAGE", [picture(seed).data for seed in SEEDS])]
 
 
-@pytest.fixture(params=sorted(FORMS))
+@pytest_asyncio.fixture(loop_scope="session", params=sorted(FORMS))
 async def triton(request: pytest.FixtureRequest, served: Service) -> Any:
     client = Triton(request.param, served)
     yield client

@@ -38,7 +38,12 @@ def test_the_overlong_punishment_is_that_of_dapo(tokens: int, expected: float) -
 
 
 def test_the_cosine_has_a_branch_for_correct_and_one_for_wrong() -> None:
-    shape: dict[str, Any] = {"shape": "cosine", "max_tokens": 1024, "correct": [1.0, 0.5], "wrong": [-0.5, 0.0]}
+    shape: dict[str, Any] = {
+        "shape": "cosine",
+        "max_tokens": 1024,
+        "correct": [1.0, 0.5],
+        "wrong": [-0.5, 0.0],
+    }
     assert run(0, **shape).values == {"correct": 1.0, "wrong": -0.5, "tokens": 0.0}
     half = run(512, **shape).values
     assert half["correct"] == pytest.approx(0.75)
@@ -49,7 +54,12 @@ def test_the_cosine_has_a_branch_for_correct_and_one_for_wrong() -> None:
 
 
 def test_the_cosine_does_not_begin_again_beyond_its_end() -> None:
-    shape: dict[str, Any] = {"shape": "cosine", "max_tokens": 1024, "correct": [1.0, 0.5], "wrong": [-0.5, 0.0]}
+    shape: dict[str, Any] = {
+        "shape": "cosine",
+        "max_tokens": 1024,
+        "correct": [1.0, 0.5],
+        "wrong": [-0.5, 0.0],
+    }
     assert run(2048, **shape).values == {**run(1024, **shape).values, "tokens": 2048.0}
     exceeded = run(1024, **shape, exceeded=-10.0).values
     assert (exceeded["correct"], exceeded["wrong"]) == (-10.0, -10.0)

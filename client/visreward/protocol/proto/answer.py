@@ -81,7 +81,7 @@ def _from_result(message: pb.ItemResult) -> ItemResult:
 
 
 def from_error(message: pb.Error) -> ErrorBody:
-    """Return the error that a message holds. Raises ValueError where its code is not known."""
+    """Return the error that a message holds. Raises ValueError where it is none."""
     return ErrorBody(
         **_fields(message, "code", "message", "field", "retryable", "request_id"),
         nearest=list(message.nearest),

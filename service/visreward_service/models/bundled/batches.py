@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from visreward_service.scenes.claims import Noun
-from visreward_service.scenes.grammar import long_description, noun_of, short_caption
+from visreward_service.scenes.grammar import long_description, noun_of, place_caption, short_caption
 from visreward_service.scenes.negatives import (
     NEGATIVE_KINDS,
     absent,
@@ -43,6 +43,8 @@ class Plan:
     batch_size: int
     num_captions: int
     "How many of the batch's scenes, from the first, have captions."
+    num_places: int
+    "How many have captions of one group and its place."
     num_descriptions: int
 
 
@@ -54,6 +56,8 @@ class Batch:
     "(B,) indices into the pool"
     captions: Ids | None
     "(B * 5, T): the true one and its four negatives, scene by scene"
+    places: Ids | None
+    "(B * 5, T): captions of one group and its place, likewise"
     descriptions: Ids | None
     "(B * 3, T): the true one and two with a false detail, scene by scene"
     phrases: Ids
@@ -110,6 +114,7 @@ def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end:
     nouns = [(i, noun) for i, scene in enumerate(scenes) for noun in phrase_nouns(scene, random)]
     things = [(i, group, thing) for i, s in enumerate(scenes) for group in s.groups for thing in group.things]
     captions: list[str] = []
+    places: list[str] = []
     descriptions: list[str] = []
     for scene in scenes[: plan.num_captions]:
         caption = short_caption(scene, random)
@@ -119,9 +124,14 @@ def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end:
         description = long_description(scene, random)
         false = (false_detail(scene, description, random) for _ in range(NUM_FALSE_DESCRIPTIONS))
         descriptions += [description.text, *(text.text for text in false)]
+    for scene in scenes[: plan.num_places]:
+        caption = place_caption(scene, random)
+        negatives = hard_negatives(scene, caption, random)
+        places += [caption.text, *(negatives[kind].text for kind in NEGATIVE_KINDS)]
     return Batch(
         scenes=indices,
         captions=encode(tokenizer, captions, end) if captions else None,
+        places=encode(tokenizer, places, end) if places else None,
         descriptions=encode(tokenizer, descriptions, end) if descriptions else None,
         phrases=encode(tokenizer, [phrase_text(noun, random) for _, noun in nouns], end),
         phrase_scenes=np.array([i for i, _ in nouns]),

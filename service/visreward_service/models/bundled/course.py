@@ -1,4 +1,6 @@
-"""A training run from start to end: pool, batches, steps, figures, checkpoints, progress. It computes no loss."""
+"""A training run from start to end: pool, batches, steps, figures, checkpoints, progress. It computes no
+loss.
+"""
 
 import json
 import time
@@ -33,7 +35,9 @@ from visreward_service.scenes.samples import build_sample
 
 CHECKPOINT = "checkpoint.pt"
 WATCHED_SEED = EVALUATION_SEED + 500_000
-"""Of the scenes on which the figures are followed. They are neither trained on nor those of the model card."""
+"""Of the scenes on which the figures are followed. They are neither trained on nor those of the model
+card.
+"""
 
 
 @dataclass(kw_only=True)

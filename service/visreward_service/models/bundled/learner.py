@@ -24,6 +24,9 @@ WEIGHTS = {
     "phrase": 1.0,
     "caption": 0.5,
     "caption_negative": 2.0,
+    "image": 1.0,
+    "place": 0.3,
+    "place_negative": 2.0,
     "description": 0.3,
     "description_negative": 2.0,
 }
@@ -70,15 +73,16 @@ class Learner:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
             pooled, dense = self.model.image_and_dense_features(pixels)
         pooled, dense = pooled.float(), dense.float()
-        parts = self.phrase_losses(batch, dense)
         images = F.normalize(pooled, dim=-1)
+        parts = self.phrase_losses(batch, images, dense)
         for name, ids, num_texts in (
             ("caption", batch.captions, 1 + len(NEGATIVE_KINDS)),
+            ("place", batch.places, 1 + len(NEGATIVE_KINDS)),
             ("description", batch.descriptions, 1 + NUM_FALSE_DESCRIPTIONS),
         ):
             if ids is None:
                 continue
-            texts = self.texts(ids, "short" if name == "caption" else "long")
+            texts = self.texts(ids, "long" if name == "description" else "short")
             texts = texts.reshape(-1, num_texts, texts.shape[-1])
             shown = images[: len(texts)]
             parts[name] = losses.global_loss(shown, texts[:, 0], self.scale("logit_scale"))
@@ -86,7 +90,7 @@ class Learner:
             parts[f"{name}_negative"] = losses.hard_negative_loss(shown, texts, scale)
         return parts
 
-    def phrase_losses(self, batch: Batch, dense: Tensor) -> dict[str, Tensor]:
+    def phrase_losses(self, batch: Batch, images: Tensor, dense: Tensor) -> dict[str, Tensor]:
         phrases = self.texts(torch_ids(batch.phrases), "short")
         thing_scenes, phrase_scenes = torch_ids(batch.thing_scenes), torch_ids(batch.phrase_scenes)
         named = losses.naming(
@@ -104,7 +108,10 @@ class Learner:
             F.normalize(dense, dim=-1), phrases, phrase_scenes, inside, named.scenes, scale
         )
         region = losses.region_loss(regions, phrases, named.things, scale)
-        return {"region": region, "pointing": pointing, "phrase": phrase}
+        parts = {"region": region, "pointing": pointing, "phrase": phrase}
+        if batch.places is not None:
+            parts["image"] = losses.region_loss(images, phrases, named.scenes, self.scale("logit_scale"))
+        return parts
 
     def texts(self, ids: Tensor | NDArray[np.int64], branch: Branch) -> Tensor:
         ids = ids if isinstance(ids, Tensor) else torch_ids(ids)

@@ -19,6 +19,9 @@ class Recipe:
     steps: int = 6500
     batch_size: int = 24
     num_scenes: int = 32_000
+    captions_from: int = 650
+    places_from: int = 1500
+    descriptions_from: int = 2250
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     weight_decay: float = 0.02
@@ -39,15 +42,17 @@ class Recipe:
         return self.learning_rate * (0.01 + 0.99 * (1 + cos(pi * done)) / 2)
 
     def plans(self, pool: Pool) -> list[Plan]:
-        """The curriculum: phrases alone, then captions too, then descriptions too."""
+        """The curriculum: phrases alone, then captions, then places, then descriptions too."""
         scenes = pool.with_groups(4)
-        captions = [self.batch_size if step >= 0.1 * self.steps else 0 for step in range(self.steps)]
-        descriptions = [
-            self.batch_size // 2 if step >= 0.25 * self.steps else 0 for step in range(self.steps)
-        ]
         return [
-            Plan(scenes=scenes, batch_size=self.batch_size, num_captions=c, num_descriptions=d)
-            for c, d in zip(captions, descriptions)
+            Plan(
+                scenes=scenes,
+                batch_size=self.batch_size,
+                num_captions=self.batch_size if step >= self.captions_from else 0,
+                num_places=self.batch_size if step >= self.places_from else 0,
+                num_descriptions=self.batch_size // 2 if step >= self.descriptions_from else 0,
+            )
+            for step in range(self.steps)
         ]
 
     def config(self, *, vocabulary: int, start: int, end: int) -> dict[str, Any]:

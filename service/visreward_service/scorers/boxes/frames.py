@@ -49,7 +49,7 @@ def convert(
     `truncate` drops the fraction afterwards, as V-Triune's `det_helper.py` does.
     """
     if source == target:
-        return boxes
+        return np.trunc(boxes) if rounding == "truncate" else boxes
     from_width, from_height = find_extent(source, extra)
     to_width, to_height = find_extent(target, extra)
     converted: Boxes = boxes / np.tile([from_width, from_height], 2) * np.tile([to_width, to_height], 2)

@@ -113,7 +113,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("integer: thousands separators", "a comma or thin space between groups of three digits")
 def _(rng: random.Random) -> tuple[str, str]:
     number = rng.randint(1000, 99_999_999)
-    written = rng.choice((f"{number:,}", f"{number:,}".replace(",", "\\,"), f"{number:,}".replace(",", "{,}")))
+    written = rng.choice(
+        (f"{number:,}", f"{number:,}".replace(",", "\\,"), f"{number:,}".replace(",", "{,}"))
+    )
     return rng.choice(((written, f"{number}"), (f"{number}", f"{number:,}")))
 
 
@@ -155,7 +157,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("fraction: other spelling", "one fraction, written with a slash, `\\dfrac` or `\\frac`")
 def _(rng: random.Random) -> tuple[str, str]:
     above, below = reduced(rng)
-    return rng.choice((f"{above}/{below}", f"\\dfrac{{{above}}}{{{below}}}", f"\\tfrac{{{above}}}{{{below}}}")), frac(above, below)
+    return rng.choice(
+        (f"{above}/{below}", f"\\dfrac{{{above}}}{{{below}}}", f"\\tfrac{{{above}}}{{{below}}}")
+    ), frac(above, below)
 
 
 @right("fraction: not reduced", "equal in value; no class asks for lowest terms")
@@ -175,7 +179,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("fraction: minus sign elsewhere", "the sign may stand before, above or below")
 def _(rng: random.Random) -> tuple[str, str]:
     above, below = reduced(rng)
-    return rng.choice((frac(-above, below), frac(above, -below), f"-{above}/{below}")), f"-{frac(above, below)}"
+    return rng.choice(
+        (frac(-above, below), frac(above, -below), f"-{above}/{below}")
+    ), f"-{frac(above, below)}"
 
 
 @wrong("fraction: turned over", "another number")
@@ -219,7 +225,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 @wrong("surd: another", "another number")
 def _(rng: random.Random) -> tuple[str, str]:
     factor, root = rng.randint(2, 9), square_free(rng)
-    return rng.choice((f"{factor + 1}\\sqrt{{{root}}}", f"{factor}\\sqrt{{{root + 1}}}")), f"{factor}\\sqrt{{{root}}}"
+    return rng.choice(
+        (f"{factor + 1}\\sqrt{{{root}}}", f"{factor}\\sqrt{{{root + 1}}}")
+    ), f"{factor}\\sqrt{{{root}}}"
 
 
 @wrong("surd: as a decimal", "a decimal of a few places is not the irrational number")
@@ -237,7 +245,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("pi: other spelling", "`π`, `pi` and `\\pi` are one number")
 def _(rng: random.Random) -> tuple[str, str]:
     factor = rng.randint(2, 40)
-    return rng.choice((f"{factor}π", f"{factor}pi", f"{factor} \\pi", f"\\pi \\cdot {factor}")), f"{factor}\\pi"
+    return rng.choice(
+        (f"{factor}π", f"{factor}pi", f"{factor} \\pi", f"\\pi \\cdot {factor}")
+    ), f"{factor}\\pi"
 
 
 @wrong("pi: as a decimal", "3.14 is not pi; a tolerance is for the kind `number`")
@@ -261,7 +271,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("sign for both values", "`a \\pm b` stands for two values")
 def _(rng: random.Random) -> tuple[str, str]:
     centre, root = rng.randint(1, 9), square_free(rng)
-    given = rng.choice((f"{centre}+\\sqrt{{{root}}}, {centre}-\\sqrt{{{root}}}", f"{centre}\\pm\\sqrt{{{root}}}"))
+    given = rng.choice(
+        (f"{centre}+\\sqrt{{{root}}}, {centre}-\\sqrt{{{root}}}", f"{centre}\\pm\\sqrt{{{root}}}")
+    )
     return given, f"{centre} \\pm \\sqrt{{{root}}}"
 
 
@@ -277,7 +289,10 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("polynomial: factored", "an identity")
 def _(rng: random.Random) -> tuple[str, str]:
     first, second = integer(rng, 1, 9), integer(rng, 1, 9)
-    return f"(x {signed(first)})(x {signed(second)})", f"x^2 {signed(first + second)}x {signed(first * second)}"
+    return (
+        f"(x {signed(first)})(x {signed(second)})",
+        f"x^2 {signed(first + second)}x {signed(first * second)}",
+    )
 
 
 @wrong("polynomial: another coefficient", "no identity")
@@ -289,7 +304,13 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("expression: terms in another order", "an identity")
 def _(rng: random.Random) -> tuple[str, str]:
     a, b = rng.randint(2, 9), rng.randint(2, 9)
-    return rng.choice(((f"{b}b + {a}a", f"{a}a+{b}b"), (f"{a}y x^2", f"{a}x^2y"), (f"y^{a}/x^{b}", frac(f"y^{a}", f"x^{b}"))))
+    return rng.choice(
+        (
+            (f"{b}b + {a}a", f"{a}a+{b}b"),
+            (f"{a}y x^2", f"{a}x^2y"),
+            (f"y^{a}/x^{b}", frac(f"y^{a}", f"x^{b}")),
+        )
+    )
 
 
 @right("expression: trigonometric identity", "an identity")
@@ -332,7 +353,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("equation: rearranged", "one side is a multiple of the other")
 def _(rng: random.Random) -> tuple[str, str]:
     slope, constant = rng.randint(2, 9), integer(rng, 1, 9)
-    return rng.choice((f"y - {slope}x = {constant}", f"2y = {2 * slope}x {signed(2 * constant)}")), f"y = {slope}x {signed(constant)}"
+    return rng.choice(
+        (f"y - {slope}x = {constant}", f"2y = {2 * slope}x {signed(2 * constant)}")
+    ), f"y = {slope}x {signed(constant)}"
 
 
 @wrong("equation: another line", "another line")
@@ -352,7 +375,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 def _(rng: random.Random) -> tuple[str, str]:
     number = integer(rng, 1, 30)
     first, second = rng.choice((("<", "\\le"), (">", "\\ge")))
-    return rng.choice(((f"x {first} {number}", f"x {second} {number}"), (f"x {second} {number}", f"x {first} {number}")))
+    return rng.choice(
+        ((f"x {first} {number}", f"x {second} {number}"), (f"x {second} {number}", f"x {first} {number}"))
+    )
 
 
 @right("inequality: as an interval", "the set of its solutions")
@@ -375,14 +400,18 @@ def _(rng: random.Random) -> tuple[str, str]:
 def _(rng: random.Random) -> tuple[str, str]:
     low, high = rng.randint(-20, 0), rng.randint(1, 20)
     opening, closing = rng.choice("(["), rng.choice(")]")
-    given = rng.choice((f"\\left{opening}{low},{high}\\right{closing}", f"{opening} {low} , {frac(2 * high, 2)} {closing}"))
+    given = rng.choice(
+        (f"\\left{opening}{low},{high}\\right{closing}", f"{opening} {low} , {frac(2 * high, 2)} {closing}")
+    )
     return given, f"{opening}{low}, {high}{closing}"
 
 
 @wrong("interval: open or closed", "an end point belongs to one and not to the other")
 def _(rng: random.Random) -> tuple[str, str]:
     low, high = rng.randint(-20, 0), rng.randint(1, 20)
-    first, second = rng.sample((f"({low}, {high})", f"[{low}, {high}]", f"({low}, {high}]", f"[{low}, {high})"), 2)
+    first, second = rng.sample(
+        (f"({low}, {high})", f"[{low}, {high}]", f"({low}, {high}]", f"[{low}, {high})"), 2
+    )
     return first, second
 
 
@@ -413,7 +442,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("list: with and, or, in another order", "several values, whose order says nothing")
 def _(rng: random.Random) -> tuple[str, str]:
     first, second = rng.sample(range(-30, 30), 2)
-    given = rng.choice((f"{second} and {first}", f"{second}, {first}", f"x={first} \\text{{ or }} x={second}"))
+    given = rng.choice(
+        (f"{second} and {first}", f"{second}, {first}", f"x={first} \\text{{ or }} x={second}")
+    )
     return given, f"{first}, {second}"
 
 
@@ -456,15 +487,27 @@ def _(rng: random.Random) -> tuple[str, str]:
 
 @right("unit: left out", "the question names the unit")
 def _(rng: random.Random) -> tuple[str, str]:
-    number, unit = rng.randint(2, 500), rng.choice(("cm", "kg", "km/h", "square units", "cm^2", "minutes", "dollars"))
+    number, unit = (
+        rng.randint(2, 500),
+        rng.choice(("cm", "kg", "km/h", "square units", "cm^2", "minutes", "dollars")),
+    )
     return rng.choice(((f"{number}", f"{number}\\text{{ {unit}}}"), (f"{number} {unit}", f"{number}")))
 
 
 @right("unit: other spelling", "the same unit")
 def _(rng: random.Random) -> tuple[str, str]:
     number = rng.randint(2, 500)
-    short, long = rng.choice((("cm", "centimeters"), ("kg", "kilograms"), ("m^2", "square meters"), ("km/h", "kilometers per hour")))
-    return rng.choice((f"{number} {long}", f"{number}\\text{{ {long}}}", f"{number}\\ \\mathrm{{{short}}}")), f"{number} {short}"
+    short, long = rng.choice(
+        (
+            ("cm", "centimeters"),
+            ("kg", "kilograms"),
+            ("m^2", "square meters"),
+            ("km/h", "kilometers per hour"),
+        )
+    )
+    return rng.choice(
+        (f"{number} {long}", f"{number}\\text{{ {long}}}", f"{number}\\ \\mathrm{{{short}}}")
+    ), f"{number} {short}"
 
 
 @right("unit: converted", "the same size in another unit")
@@ -485,7 +528,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 def _(rng: random.Random) -> tuple[str, str]:
     number = rng.randint(1, 99)
     share = Fraction(number, 100)
-    return rng.choice(((f"{number}\\%", f"{number / 100}"), (frac(share.numerator, share.denominator), f"{number}\\%")))
+    return rng.choice(
+        ((f"{number}\\%", f"{number / 100}"), (frac(share.numerator, share.denominator), f"{number}\\%"))
+    )
 
 
 @wrong("percent: sign dropped", "50 % is one half, and 50 a hundred times that")
@@ -519,7 +564,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 @right("choice: brackets and case", "the same letter")
 def _(rng: random.Random) -> tuple[str, str]:
     letter = rng.choice("ABCDEF")
-    given = rng.choice((f"({letter})", letter.lower(), f"{letter}.", f"\\text{{{letter}}}", f"\\textbf{{({letter})}}"))
+    given = rng.choice(
+        (f"({letter})", letter.lower(), f"{letter}.", f"\\text{{{letter}}}", f"\\textbf{{({letter})}}")
+    )
     return given, letter
 
 
@@ -533,7 +580,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 def _(rng: random.Random) -> tuple[str, str]:
     word, other = rng.sample(WORDS, 2)
     phrase = rng.choice((word, f"{word} {other}"))
-    return rng.choice((f"\\text{{{phrase}}}", phrase.upper(), f"{phrase.capitalize()}.", f" {phrase}  ")), phrase
+    return rng.choice(
+        (f"\\text{{{phrase}}}", phrase.upper(), f"{phrase.capitalize()}.", f" {phrase}  ")
+    ), phrase
 
 
 @wrong("words: another", "another word")
@@ -544,7 +593,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 
 @wrong("words: the same letters", "words are not products of letters")
 def _(rng: random.Random) -> tuple[str, str]:
-    first, second = rng.choice((("cat", "act"), ("on", "no"), ("tan", "ant"), ("was", "saw"), ("dog", "god"), ("eat", "tea")))
+    first, second = rng.choice(
+        (("cat", "act"), ("on", "no"), ("tan", "ant"), ("was", "saw"), ("dog", "god"), ("eat", "tea"))
+    )
     return first, second
 
 
@@ -555,7 +606,9 @@ def _(rng: random.Random) -> tuple[str, str]:
 def _(rng: random.Random) -> tuple[str, str]:
     number = rng.randint(10, 9999)
     wide = "".join(chr(ord(digit) + 0xFEE0) for digit in str(number))
-    return rng.choice(((wide, f"{number}"), (f"−{number}", f"-{number}"), (f"{number}½", f"{number}.5"), ("x²+1", "x^2+1")))
+    return rng.choice(
+        ((wide, f"{number}"), (f"−{number}", f"-{number}"), (f"{number}½", f"{number}.5"), ("x²+1", "x^2+1"))
+    )
 
 
 @right("unicode: invisible characters", "zero-width and direction marks are no part of an answer")
