@@ -40,7 +40,9 @@ def build_engine(settings: Settings) -> Engine:
     metrics = Metrics()
     models = load_models(settings.models)
     catalog = Catalog(models=_facts(models), tokenizers=_tokenizers(settings.tokenizers))
-    recipes = RecipeBook(load_recipes(settings.recipe_folders), catalog)
+    recipes = RecipeBook(
+        load_recipes(settings.recipe_folders), catalog, max_inline_chars=settings.limits.max_recipe_chars
+    )
     cpu = ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu")
     limits = _lane_limits(settings.batch)
     lanes = {name: Lane(model, limits=limits, metrics=metrics) for name, model in models.items()}

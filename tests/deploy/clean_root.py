@@ -135,7 +135,9 @@ class Store:
         root = self.folder / "debian"
         packages = "--include=python3,python3-venv,ca-certificates"
         subprocess.run(
-            ["nice", "debootstrap", "--variant=minbase", packages, "bookworm", root], check=True, stdout=subprocess.PIPE
+            ["nice", "debootstrap", "--variant=minbase", packages, "bookworm", root],
+            check=True,
+            stdout=subprocess.PIPE,
         )
         container = self.buildah("from", "scratch")
         self.buildah("add", "--quiet", container, str(root), "/")
@@ -160,5 +162,7 @@ def pip_files(folder: Path) -> dict[str, str]:
     with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
         file.write("[global]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()))
     paths = re.findall(r"(?:file://)?(/\S+)", " ".join(value for value in values.values()))
-    places = {place.parent if place.name == "simple" else place for place in map(Path, paths) if place.exists()}
+    places = {
+        place.parent if place.name == "simple" else place for place in map(Path, paths) if place.exists()
+    }
     return {file.name: "/etc/pip.conf", **{str(place): str(place) for place in places}}

@@ -48,7 +48,9 @@ def panels() -> list[dict[str, Any]]:
 def panel_queries(window: str = "5m") -> list[Query]:
     """Return the queries of every panel, with a window in the place of Grafana's."""
     return [
-        Query(panel["title"], in_grafana(target["expr"], window)) for panel in panels() for target in panel["targets"]
+        Query(panel["title"], in_grafana(target["expr"], window))
+        for panel in panels()
+        for target in panel["targets"]
     ]
 
 

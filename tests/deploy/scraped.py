@@ -48,11 +48,13 @@ class Scraped:
             assert client.post("/score", json={"recipe": "nothing", "items": []}).status_code >= 400
             client.get("/readyz")
 
+    def page(self) -> str:
+        return httpx.get(f"http://{self.address}/metrics", timeout=60).text
+
     def samples(self) -> dict[str, list[dict[str, str]]]:
         """Return the labels of every sample of /metrics, by its name."""
-        text = httpx.get(f"http://{self.address}/metrics", timeout=60).text
         found: dict[str, list[dict[str, str]]] = {}
-        for family in text_string_to_metric_families(text):
+        for family in text_string_to_metric_families(self.page()):
             for sample in family.samples:
                 found.setdefault(sample.name, []).append(dict(sample.labels))
         return found
@@ -72,7 +74,10 @@ def tied(seed: int) -> dict[str, Any]:
 
 
 def failing() -> dict[str, Any]:
-    return {"recipe": "pebr-r1/stage2", "items": [{"id": "a", "completion": "no reference", "source": "broken"}]}
+    return {
+        "recipe": "pebr-r1/stage2",
+        "items": [{"id": "a", "completion": "no reference", "source": "broken"}],
+    }
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -56,7 +55,11 @@ def prometheus(scraped: Scraped, tmp_path_factory: pytest.TempPathFactory) -> It
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    options = [f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"]
+    options = [
+        f"--config.file={file}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={address}",
+    ]
     log = (folder / "log").open("wb")
     process = subprocess.Popen([find_tool("prometheus"), *options], stdout=log, stderr=log)
     found = Prometheus(f"http://{address}")
@@ -100,7 +103,9 @@ def test_no_alert_fires_for_a_service_that_is_well(query: Query, prometheus: Pro
 
 
 def test_the_adapter_reads_the_queue_of_each_pod(prometheus: Prometheus) -> None:
-    (found,) = prometheus.ask(adapter_query('namespace="rewards",pod=~"visreward-0|visreward-1"', "pod").expression)
+    (found,) = prometheus.ask(
+        adapter_query('namespace="rewards",pod=~"visreward-0|visreward-1"', "pod").expression
+    )
     assert found["metric"] == {"pod": "visreward-0"}
 
 

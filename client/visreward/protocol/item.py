@@ -54,7 +54,7 @@ class Item(WireModel):
     """SHA-256 digests of encoded images, in the order of the prompt."""
     prompt: Text | None = None
     completion: Text
-    completion_tokens: Annotated[int, Field(ge=0)] | None = None
+    completion_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     """Length of the completion in the policy's own tokens."""
     reference: Reference = Reference()
 

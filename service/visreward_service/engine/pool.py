@@ -20,8 +20,6 @@ from visreward_service.scorers.base import RuleCall
 
 MAX_CHUNK_CALLS = 32
 """Calls sent to a worker in one message."""
-PATIENCE = 0.1
-"""Share of the time limit after which a call may no longer hold up others."""
 ASIDE_PER_WORKER = 4
 """Slow calls that may go on beside each regular worker."""
 CACHED_VERDICTS = 65_536
@@ -96,16 +94,23 @@ class RulePool:
     """Runs named rules in warm processes that are killed at a time limit and replaced.
 
     A call's time starts when its work starts, and is processor time. Several calls travel in one message; one
-    that is killed costs its neighbours no more than their place, for they are sent again. A call that lasts
-    longer than `PATIENCE` while others wait is left to its worker, and a fresh worker goes on with the rest.
+    that is killed costs its neighbours no more than their place, for they are sent again. A call that holds
+    up others for too long is left to its worker, and a fresh worker goes on with the rest.
     """
 
     def __init__(
-        self, rules: Mapping[str, str], workers: int, time_limit_seconds: float, memory_limit_bytes: int
+        self,
+        rules: Mapping[str, str],
+        workers: int,
+        time_limit_seconds: float,
+        memory_limit_bytes: int,
+        *,
+        patience_seconds: float = 0.25,
     ) -> None:
         """Take rules as name -> `package.module:function`, which take and return plain data.
 
-        `memory_limit_bytes` is what a worker may map on top of its imports.
+        `memory_limit_bytes` is what a worker may map on top of its imports; `patience_seconds` is how long
+        a call may hold up others before its worker is set aside.
         """
         if workers < 1 or time_limit_seconds <= 0 or memory_limit_bytes < 1:
             raise ValueError("workers, time limit and memory limit must be positive")
@@ -113,7 +118,7 @@ class RulePool:
         self._size = workers
         self._time_limit_seconds = time_limit_seconds
         self._memory_limit_bytes = memory_limit_bytes
-        self._patience_seconds = time_limit_seconds * PATIENCE
+        self._patience_seconds = patience_seconds
         self._queue: deque[_Call] = deque()
         self._pending: dict[bytes, _Call] = {}
         """Queued and running calls by content."""

@@ -17,10 +17,11 @@ MAX_INLINE_KEPT = 64
 class RecipeBook:
     """Bound recipes by name. Inline recipes are bound once and kept while they are in use."""
 
-    def __init__(self, recipes: Mapping[str, Recipe], catalog: Catalog) -> None:
+    def __init__(self, recipes: Mapping[str, Recipe], catalog: Catalog, *, max_inline_chars: int) -> None:
         """Bind all recipes. Raises `RecipeError` where one names what the catalog lacks."""
         self.recipes = recipes
         self._catalog = catalog
+        self._max_inline_chars = max_inline_chars
         self._bound = {name: recipe.bind(catalog) for name, recipe in recipes.items()}
         self._inline: LRUCache[str, BoundRecipe] = LRUCache(MAX_INLINE_KEPT)
         self._lock = threading.Lock()
@@ -38,12 +39,16 @@ class RecipeBook:
         return bound
 
     def _bind_inline(self, spec: RecipeSpec) -> BoundRecipe:
-        key = spec.model_dump_json()
+        try:
+            key = spec.model_dump_json()
+        except ValueError:
+            message = "the recipe is nested too deeply"
+            raise RequestFault(Code.INVALID_RECIPE, message, field="terms") from None
         with self._lock:
             bound = self._inline.get(key)
         if bound is None:
             try:
-                bound = Recipe.from_spec(spec).bind(self._catalog)
+                bound = Recipe.from_spec(spec, max_chars=self._max_inline_chars).bind(self._catalog)
             except RecipeError as error:
                 field = error.path or "terms"
                 raise RequestFault(

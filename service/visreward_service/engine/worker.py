@@ -30,9 +30,9 @@ COMMAND = struct.Struct("!Bi")
 FORK, KILL = 1, 2
 
 TIME_LIMIT_SIGNALS = frozenset({signal.SIGPROF, signal.SIGALRM})
-"""End a worker at its time limit. The kernel sends them, so that no code in the worker can be deaf to them."""
+"""End a worker at its time limit. The kernel sends them, so that no code in the worker is deaf to them."""
 WALL_FACTOR = 4
-"""The limit is processor time, so that a busy machine makes no call late; the clock may show so many times it."""
+"""The limit is processor time, so that a busy machine makes no call late; the clock may show this many times."""
 
 LIFETIME_CALLS = 5_000
 """Calls after which a worker makes room for a fresh one, because sympy's caches grow."""

@@ -125,13 +125,14 @@ def _plain(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any]:
 def _inputs(asked: pb.ModelInferRequest, model: Model) -> dict[str, list[bytes]]:
     """Return the inputs' elements: all of them in `raw_input_contents`, or each in its own `contents`."""
     names = InputNames(model.inputs)
+    for tensor in asked.inputs:
+        check_parameters(_plain(tensor.parameters), ())
     in_raw = len(asked.raw_input_contents) > 0
     if in_raw and len(asked.raw_input_contents) != len(asked.inputs):
         message = f"holds {len(asked.raw_input_contents)} tensors for {len(asked.inputs)} inputs"
         raise RequestFault(Code.INVALID_REQUEST, message, field="raw_input_contents")
     for index, tensor in enumerate(asked.inputs):
         name = names.check(tensor.name)
-        check_parameters(_plain(tensor.parameters), ())
         count = check_input(name, tensor.datatype, list(tensor.shape))
         if not in_raw:
             names.seen[name] = _contents(name, tensor, count)

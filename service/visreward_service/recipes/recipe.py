@@ -111,7 +111,7 @@ class Recipe:
         except TermFault as fault:
             raise self.fault(fault.message, fault.path, fault.nearest) from None
         pieces = frozenset[str]().union(*(term.scorer.pieces for term in terms))
-        needs = frozenset[str]().union(*(term.scorer.needs | _reads(term.scorer) for term in terms))
+        needs = frozenset[str]().union(*(term.scorer.needs | term.scorer.reads for term in terms))
         needs |= self.compiled.extraction.roots(pieces) - {"completion"}
         return BoundRecipe(
             name=self.name,
@@ -126,12 +126,6 @@ class Recipe:
     def fault(self, message: str, path: str, nearest: tuple[str, ...] = ()) -> RecipeError:
         """Return an error that says where in the recipe it is."""
         return RecipeError(message, self.file, find_line(self.lines, path), path=path, nearest=nearest)
-
-
-def _reads(scorer: Scorer[Any]) -> frozenset[str]:
-    """Return the fields that a scorer says it reads beside those without which it faults."""
-    reads: frozenset[str] = getattr(scorer, "reads", frozenset())
-    return reads
 
 
 class _Every(Mapping[str, V]):

@@ -170,6 +170,11 @@ class Scorer(ABC, Generic[P]):
         return frozenset()
 
     @property
+    def reads(self) -> frozenset[str]:
+        """Item fields that make a difference, but without which an item is scored all the same."""
+        return frozenset()
+
+    @property
     def pieces(self) -> frozenset[str]:
         """Pieces the scorer reads."""
         return frozenset()

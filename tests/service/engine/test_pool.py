@@ -16,7 +16,7 @@ from visreward_service.engine.pool import Failure, RulePool
 from visreward_service.scorers.base import RuleCall
 
 NAMES = (
-    "double kind_of echo fail leave die hang sleep burn tower hoard opaque "
+    "double kind_of echo fail leave die hang sleep tower hoard opaque "
     "pid parent_pid count_pids modules is_warm"
 )
 RULES = {name: f"pool_rules:{name}" for name in NAMES.split()}
@@ -27,7 +27,7 @@ LIMIT_SECONDS = 0.4
 @pytest.fixture
 async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RulePool]:
     monkeypatch.syspath_prepend(HERE)
-    pool = RulePool(RULES, workers=2, time_limit_seconds=LIMIT_SECONDS, memory_limit_bytes=256 * 2**20)
+    pool = RulePool(RULES, 2, LIMIT_SECONDS, 256 * 2**20, patience_seconds=LIMIT_SECONDS / 10)
     await pool.start()
     yield pool
     await pool.close()
@@ -86,18 +86,25 @@ async def test_an_endless_call_inside_c_code_is_a_timeout_too(pool: RulePool) ->
     assert [code_of(outcomes[0]), outcomes[1]] == [Code.RULE_TIMEOUT, 8]
 
 
-async def test_more_endless_calls_than_workers_do_not_hold_up_the_others(pool: RulePool) -> None:
+async def test_more_endless_calls_than_workers_do_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    pool = RulePool(RULES, 2, time_limit_seconds=600, memory_limit_bytes=2**28, patience_seconds=0.02)
+    await pool.start()
     endless = asyncio.create_task(pool.run([call("hang", n) for n in range(6)]))
     await asyncio.sleep(0)
-    assert await pool.run([call("double", n) for n in range(50)]) == [2 * n for n in range(50)]
+    outcomes = await pool.run([call("double", n) for n in range(50)])
+    assert outcomes == [2 * n for n in range(50)]
     assert not endless.done()
-    assert [code_of(outcome) for outcome in await endless] == [Code.RULE_TIMEOUT] * 6
+    await pool.close()
+    assert [code_of(outcome) for outcome in await endless] == [Code.RULE_FAILED] * 6
 
 
 async def test_time_in_the_queue_does_not_count(pool: RulePool) -> None:
-    # Each takes half the limit; done by two workers the last begins after several limits.
-    outcomes = await pool.run([call("burn", LIMIT_SECONDS / 2, n) for n in range(12)])
-    assert outcomes == [LIMIT_SECONDS / 2] * 12
+    # Done by two workers, the last begins after more than four limits, which is what the clock allows a call.
+    outcomes = await pool.run([call("sleep", 0.03, n) for n in range(120)])
+    assert outcomes == [0.03] * 120
 
 
 async def test_waiting_does_not_count_as_work_but_the_clock_ends_it_too(pool: RulePool) -> None:

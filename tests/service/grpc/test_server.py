@@ -8,10 +8,10 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-
-from tests.service.grpc.conftest import Service, serving
+from tests.service.grpc.conftest import Service, connected
 from tests.service.grpc.test_score import SCORE, document, score
 from tests.service.scenes_data import item, pebr
+
 from visreward.protocol import Limits
 from visreward.protocol.proto import request
 from visreward.protocol.proto import reward_pb2 as pb
@@ -48,7 +48,7 @@ def pending(service: Service) -> float:
 
 async def test_the_calls_deadline_is_the_requests(channel: grpc.aio.Channel) -> None:
     found = await score(channel, slow_request(), timeout=0.7)
-    assert [one.error.code for one in found.items][0] == "deadline_exceeded"
+    assert found.items[0].error.code == "deadline_exceeded"
 
 
 async def test_the_tighter_of_two_deadlines_counts(channel: grpc.aio.Channel) -> None:
@@ -68,11 +68,10 @@ async def test_cancelling_a_call_frees_its_place_in_the_queue(served: Service) -
 
 
 async def test_a_message_over_the_limit_is_refused() -> None:
-    async with serving(limits=Limits(max_request_bytes=10_000)) as service:
-        async with grpc.aio.insecure_channel(service.grpc) as channel:
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await channel.unary_unary(SCORE)(b"x" * 200_000)
-            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    async with connected(limits=Limits(max_request_bytes=10_000)) as (_, channel):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary(SCORE)(b"x" * 200_000)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_a_full_queue_refuses_with_a_hint_that_grpc_obeys() -> None:
@@ -101,16 +100,15 @@ async def test_health_is_that_of_the_engine(served: Service, channel: grpc.aio.C
 
 
 async def test_health_follows_an_engine_that_drains() -> None:
-    async with serving() as service:
-        async with grpc.aio.insecure_channel(service.grpc) as channel:
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=""))
-            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-            await service.engine.close()
-            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await score(channel, slow_request())
-            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-            watch.cancel()
+    async with serving() as service, grpc.aio.insecure_channel(service.grpc) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=""))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        await service.engine.close()
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await score(channel, slow_request())
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        watch.cancel()
 
 
 async def test_reflection_lists_the_services_and_describes_their_messages(channel: grpc.aio.Channel) -> None:
@@ -132,7 +130,10 @@ async def test_reflection_lists_the_services_and_describes_their_messages(channe
 @pytest.mark.parametrize(
     "method",
     [
-        *(f"{SERVICES[0]}/{method.name}" for method in pb.DESCRIPTOR.services_by_name["RewardService"].methods),
+        *(
+            f"{SERVICES[0]}/{method.name}"
+            for method in pb.DESCRIPTOR.services_by_name["RewardService"].methods
+        ),
         *(
             f"{SERVICES[1]}/{method.name}"
             for method in inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods

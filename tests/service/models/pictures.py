@@ -1,4 +1,4 @@
-"""Images and texts for the tests of models, and the references' preprocessing written out in Pillow and numpy."""
+"""Images and texts for the tests of models, and the references' preprocessing written out in Pillow."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,27 @@ from torch import Tensor
 
 from visreward_service.models.base import DecodedImage
 
-WORDS = "red blue small big ball cup table dog near left of and the with two green wooden old shiny".split()
+WORDS = [
+    "red",
+    "blue",
+    "small",
+    "big",
+    "ball",
+    "cup",
+    "table",
+    "dog",
+    "near",
+    "left",
+    "of",
+    "and",
+    "the",
+    "with",
+    "two",
+    "green",
+    "wooden",
+    "old",
+    "shiny",
+]
 BICUBIC, BILINEAR = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
 
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest_asyncio
-
 from tests.service.grpc.conftest import Service, serving
 
 

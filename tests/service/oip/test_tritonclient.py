@@ -1,8 +1,13 @@
 """NVIDIA's `tritonclient`, unchanged, in its four forms: it gets the rewards of `POST /score`, bit for bit."""
 
 import asyncio
+import gc
+import inspect
 import json
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -15,10 +20,9 @@ import tritonclient.grpc
 import tritonclient.grpc.aio
 import tritonclient.http
 import tritonclient.http.aio
-from tritonclient.utils import InferenceServerException
-
 from tests.service.grpc.conftest import Service
 from tests.service.scenes_data import item, pebr, picture, sample
+from tritonclient.utils import InferenceServerException
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -40,28 +44,41 @@ FORMS: dict[str, tuple[ModuleType, ModuleType]] = {
 
 
 class Triton:
-    """One form of the client, its blocking ones called in a thread."""
+    """One form of the client. The blocking ones live on one thread: gevent binds them to it."""
 
     def __init__(self, form: str, served: Service) -> None:
-        clients, self.tensors = FORMS[form]
         self.form = form
-        url = served.http if form.startswith("http") else served.grpc
-        self._client = clients.InferenceServerClient(url)
-        self._blocking = not form.endswith("aio")
+        self.tensors = FORMS[form][1]
+        self._url = served.http if form.startswith("http") else served.grpc
+        self._client: Any = None
+        self._thread = None if form.endswith("aio") else ThreadPoolExecutor(1)
+
+    async def open(self) -> "Triton":
+        """Make the client where it will be used."""
+        self._client = await self._run(FORMS[self.form][0].InferenceServerClient, self._url)
+        return self
+
+    async def _run(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        if self._thread is not None:
+            call = partial(function, *arguments, **options)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        found = function(*arguments, **options)
+        return await found if inspect.isawaitable(found) else found
 
     async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Call a method of the client."""
-        bound: Callable[..., Any] = getattr(self._client, method)
-        if self._blocking:
-            return await asyncio.to_thread(bound, *arguments, **options)
-        return await bound(*arguments, **options)
+        return await self._run(getattr(self._client, method), *arguments, **options)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._blocking:
-            self._client.close()
-        else:
-            await self._client.close()
+        await self.call("close")
+        if self._thread is not None:
+            self._thread.shutdown()
+        with warnings.catch_warnings():
+            # The aio client leaves answers unread whose status is all it wants, and their connections open.
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._client = None
+            gc.collect()
 
     def tensor(self, name: str, values: list[bytes], **options: Any) -> Any:
         """Return a BYTES input."""
@@ -82,7 +99,7 @@ class Triton:
 
 @pytest_asyncio.fixture(loop_scope="session", params=sorted(FORMS))
 async def triton(request: pytest.FixtureRequest, served: Service) -> Any:
-    client = Triton(request.param, served)
+    client = await Triton(request.param, served).open()
     yield client
     await client.close()
 
@@ -164,7 +181,7 @@ async def test_an_encoder_embeds_images_and_texts(triton: Triton) -> None:
 
 
 async def test_unknown_names_are_refused_with_the_nearest(triton: Triton) -> None:
-    with pytest.raises(InferenceServerException, match="nearest: pebr-r1.stage1"):
+    with pytest.raises(InferenceServerException, match="nearest: .*pebr-r1.stage1"):
         await triton.call("infer", "pebr-r1.stage", triton.batch(ITEMS[:1]))
     with pytest.raises(InferenceServerException, match="one version"):
         await triton.call("infer", MODEL, triton.batch(ITEMS[:1]), model_version="2")
@@ -187,7 +204,7 @@ async def test_the_timeout_parameter_is_the_requests_deadline(triton: Triton) ->
 
 
 async def test_json_tensors_carry_the_same_rewards(served: Service, web: httpx.AsyncClient) -> None:
-    triton = Triton("http.aio", served)
+    triton = await Triton("http.aio", served).open()
     lines = [json.dumps(one).encode() for one in ITEMS]
     inputs = [
         triton.tensor("ITEM", lines, binary_data=False),
@@ -202,7 +219,7 @@ async def test_json_tensors_carry_the_same_rewards(served: Service, web: httpx.A
 
 
 async def test_every_recipe_and_encoder_is_a_model(served: Service) -> None:
-    triton = Triton("http.aio", served)
+    triton = await Triton("http.aio", served).open()
     names = [name.replace("/", ".") for name in served.engine.recipes.recipes]
     names += [f"encoder.{info.name}" for info in served.engine.models]
     for name in names:

@@ -136,8 +136,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("method", [*METHODS, "auto"])
-def test_doubling_a_hostile_text_does_not_quadruple_the_work(method: str) -> None:
-    """Counts bytecode-free: each method must get through 200,000 characters of every hostile text at all."""
+def test_hostile_text_of_the_largest_size_is_got_through(method: str) -> None:
     for text in HOSTILE:
         found = extract(text, method)  # type: ignore[arg-type]
         assert found is None or len(found.text) <= len(text)

@@ -52,3 +52,11 @@ def test_without_a_second_answer_the_item_is_at_fault(answer: object, code: Code
 def test_a_piece_cannot_be_named() -> None:
     with pytest.raises(ValueError, match="name instead of text"):
         second("42", text="completion")
+
+
+def test_texts_can_stand_for_numbers() -> None:
+    words = {"easy": 1.0, "hard": 1.5}
+    assert value(Given, "", "given", extra={"level": "hard"}, name="level", words=words) == 1.5
+    for extra in ({"level": "odd"}, {"level": 3}, {}):
+        with pytest.raises(Fault):
+            judge(Given, "", extra=extra, name="level", words=words)

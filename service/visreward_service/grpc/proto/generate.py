@@ -17,7 +17,8 @@ OWN_POOL = "_descriptor_pool.DescriptorPool()"
 """Triton's client declares the same names, and one pool takes a name once: with a pool of their own, these
 messages can live in a process beside it."""
 
-STUB_HEADER = "# mypy: disable-error-code=type-arg\n"
+HEADER = "# fmt: off\n# ruff: noqa\n"
+STUB_HEADER = HEADER + "# mypy: disable-error-code=type-arg\n"
 """protoc writes bare `Mapping` in the stubs."""
 
 
@@ -34,7 +35,7 @@ def _compile(root: Path, stem: str) -> dict[Path, str]:
         arguments = ["protoc", f"-I{root}", f"--python_out={folder}", f"--pyi_out={folder}", f"{stem}.proto"]
         if protoc.main(arguments):
             raise RuntimeError(f"{stem}.proto does not compile")
-        code = Path(folder, f"{stem}_pb2.py").read_text(encoding="utf-8")
+        code = HEADER + Path(folder, f"{stem}_pb2.py").read_text(encoding="utf-8")
         stub = STUB_HEADER + Path(folder, f"{stem}_pb2.pyi").read_text(encoding="utf-8")
     return {root / f"{stem}_pb2.py": code, root / f"{stem}_pb2.pyi": stub}
 

@@ -19,8 +19,9 @@ Make = Callable[[random.Random], tuple[str, str]]
 """Returns (given, gold)."""
 
 PAIRS_PER_VARIANT = 48
+TIME_LIMIT_SECONDS = 2.0
 SEED = 20_260_101
-WORDS = "circle square triangle hexagon apple banana camera window garden planet silver yellow purple".split()
+WORDS = ("circle", "square", "triangle", "banana", "camera", "window", "garden", "planet", "silver", "yellow")
 UNITS = (("cm", "mm", 10), ("m", "cm", 100), ("km", "m", 1000), ("kg", "g", 1000), ("hours", "minutes", 60))
 
 
@@ -631,15 +632,17 @@ class Tally:
     """How a grader fared on a variant."""
 
     num_wrong: int = 0
+    num_late: int = 0
+    """Pairs on which it was killed at the time limit."""
     example: tuple[str, str] | None = None
 
 
 async def measure() -> dict[tuple[str, str], Tally]:
-    """Return by (variant, grader) what the grader got wrong; a time-out or an unread gold answer is wrong."""
+    """Return by (variant, grader) what the grader got wrong; a gold answer that it cannot read is wrong."""
     from visreward_service.engine.pool import Failure, RulePool
     from visreward_service.scorers.base import RuleCall
 
-    pool = RulePool({"answer": "visreward_service.scorers.answers:judge"}, 1, 3.0, 2**30)
+    pool = RulePool({"answer": "visreward_service.scorers.answers:judge"}, 1, TIME_LIMIT_SECONDS, 2**30)
     await pool.start()
     tallies: dict[tuple[str, str], Tally] = {}
     corpus = list(pairs())
@@ -648,8 +651,9 @@ async def measure() -> dict[tuple[str, str], Tally]:
             calls = [RuleCall("answer", ("math", pair.given, pair.gold, options)) for pair in corpus]
             for pair, outcome in zip(corpus, await pool.run(calls)):
                 tally = tallies.setdefault((pair.variant.name, grader), Tally())
-                judged = not isinstance(outcome, Failure) and "unreadable" not in outcome
-                if not judged or (outcome["score"] == 1.0) != pair.variant.right:
+                if isinstance(outcome, Failure):
+                    tally.num_late += 1
+                elif "unreadable" in outcome or (outcome["score"] == 1.0) != pair.variant.right:
                     tally.num_wrong += 1
                     tally.example = tally.example or (pair.given, pair.gold)
     finally:
@@ -666,6 +670,11 @@ def table(tallies: dict[tuple[str, str], Tally]) -> str:
         names = [variant.name for variant in VARIANTS if variant.right is is_right]
         sums = [sum(tallies[name, grader].num_wrong for name in names) for grader in GRADERS]
         lines.append(f"| {label}, of {len(names) * PAIRS_PER_VARIANT} | {' | '.join(map(str, sums))} |")
+    late = [
+        sum(tally.num_late for (_, name), tally in tallies.items() if name == grader) for grader in GRADERS
+    ]
+    limit = f"no verdict in {TIME_LIMIT_SECONDS:g} s of processor time"
+    lines.append(f"| {limit} | {' | '.join(map(str, late))} |")
     lines += ["", "| variant | truth | mathruler errs | math_verify errs | example: given, gold | why |"]
     lines += ["|---|---|---|---|---|---|"]
     for variant in VARIANTS:

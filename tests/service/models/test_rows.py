@@ -1,0 +1,124 @@
+"""An item's row has the same bits alone, in any batch and in any order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tests.service.models.conftest import MAKERS, Pairs
+from tests.service.models.pictures import picture, sentence
+from visreward_service.models.rows import SteadyLinear, find_steady_rows, make_steady, normalise
+
+COMPOSITIONS = 100
+SIZES = {"fgclip2": [(160, 160), (170, 150), (320, 176), (64, 300)]}
+"""Widths and heights for models whose patches depend on them; every budget adds a batch."""
+
+
+def compositions(num_items: int, largest: int, seed: int = 0) -> list[list[int]]:
+    """Random choices of items, in random order, with repetitions."""
+    dice = np.random.default_rng(seed)
+    sizes = dice.integers(1, largest + 1, COMPOSITIONS)
+    return [dice.integers(0, num_items, size).tolist() for size in sizes]
+
+
+@pytest.mark.parametrize("key", list(MAKERS))
+def test_an_image_has_the_same_bits_in_a_hundred_batches(pairs: Pairs, key: str) -> None:
+    model = pairs(key).model
+    sizes = SIZES.get(key, [(50, 37), (37, 50), (32, 32), (64, 40)])
+    largest = 3 if key == "fgclip2" else 40
+    prepared = [model.prepare_image(picture(*size, seed=seed)) for seed, size in enumerate(sizes * 2)]
+    for view in model.info.views:
+        alone = [model.encode_images([pixels], view)[0] for pixels in prepared]
+        for chosen in compositions(len(prepared), largest)[: 10 if key == "fgclip2" else None]:
+            rows = model.encode_images([prepared[index] for index in chosen], view)
+            assert all(np.array_equal(row, alone[index]) for row, index in zip(rows, chosen))
+
+
+@pytest.mark.parametrize("key", list(MAKERS))
+def test_a_text_has_the_same_bits_in_a_hundred_batches(pairs: Pairs, key: str) -> None:
+    model = pairs(key).model
+    texts = [sentence(num_words, seed=num_words) for num_words in (1, 3, 6, 12, 20, 33, 60, 74, 75, 90)]
+    for branch in model.info.branches:
+        tokens = model.prepare_texts(texts, branch)
+        alone = [model.encode_texts([one], branch)[0] for one in tokens]
+        for chosen in compositions(len(texts), 24, seed=1):
+            rows = model.encode_texts([tokens[index] for index in chosen], branch)
+            assert all(np.array_equal(row, alone[index]) for row, index in zip(rows, chosen))
+
+
+@pytest.mark.parametrize("key", list(MAKERS))
+def test_rows_are_float32_of_unit_length_and_of_the_stated_size(pairs: Pairs, key: str) -> None:
+    model = pairs(key).model
+    rows = model.encode_images([model.prepare_image(picture())], "pooled")
+    for branch in model.info.branches:
+        rows += model.encode_texts(model.prepare_texts(["a red ball"], branch), branch)
+    for row in rows:
+        assert row.shape == (model.info.dim,)
+        assert row.dtype == np.float32
+        assert abs(float(np.linalg.norm(row)) - 1) < 1e-6
+
+
+def test_no_kind_needs_batches_of_a_fixed_size_here(pairs: Pairs) -> None:
+    assert not any("batch" in note for key in MAKERS for note in pairs(key).model.info.notes)
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), [(24, 48), (512, 768), (768, 512)])
+def test_a_steady_layer_rounds_one_row_as_it_rounds_many(outputs: int, inputs: int) -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(inputs, outputs)
+    rows = torch.randn(64, inputs)
+    steady = SteadyLinear(layer)
+    among_many = steady(rows)
+    assert torch.equal(among_many, layer(rows))
+    for count in (1, 2, 3, 5, 7, 8, 13):
+        assert torch.equal(steady(rows[:count]), among_many[:count])
+    assert torch.equal(steady(rows[3]), among_many[3])
+
+
+def test_the_kernels_do_round_few_rows_otherwise() -> None:
+    """What the steady layer is for. Were this no longer so, it would cost nothing."""
+    assert find_steady_rows(512, 768, torch.float32, torch.get_num_threads()) > 1
+    torch.manual_seed(0)
+    rows, weight = torch.randn(64, 768), torch.randn(512, 768)
+    assert not torch.equal(F.linear(rows[:1], weight), F.linear(rows, weight)[:1])
+
+
+def test_make_steady_keeps_parameters_and_their_names() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.GELU(), nn.Linear(4, 2, bias=False)))
+    before = {name: parameter.data_ptr() for name, parameter in network.named_parameters()}
+    make_steady(network)
+    assert {name: parameter.data_ptr() for name, parameter in network.named_parameters()} == before
+    assert sum(isinstance(module, SteadyLinear) for module in network.modules()) == 2
+
+
+def test_a_row_without_length_becomes_nan_and_not_a_direction() -> None:
+    assert normalise(torch.zeros(1, 3)).isnan().all()
+    half = normalise(torch.tensor([[3.0, 4.0]], dtype=torch.bfloat16))
+    assert half.dtype == torch.float32
+    assert half.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
+
+
+def cosines(rows: Sequence[np.ndarray]) -> np.ndarray:
+    return np.stack(rows) @ np.stack(rows).T
+
+
+@pytest.mark.parametrize("key", ["clip", "fgclip", "siglip2", "open_clip"])
+def test_bfloat16_rows_are_steady_too_and_near_float32(pairs: Pairs, key: str) -> None:
+    from visreward_service.models import ModelSettings, load_model
+
+    exact = pairs(key)
+    settings = ModelSettings(
+        kind=exact.model.info.kind, source=str(exact.folder), dtype="bfloat16", device="cpu"
+    )
+    model = load_model(key, settings)
+    prepared = [model.prepare_image(picture(seed=seed)) for seed in range(5)]
+    tokens = model.prepare_texts([sentence(n, n) for n in (2, 9, 30)], "short")
+    rows = model.encode_images(prepared, "pooled") + model.encode_texts(tokens, "short")
+    again = model.encode_images(prepared[3:4], "pooled") + model.encode_texts(tokens[1:2], "short")
+    assert np.array_equal(rows[3], again[0])
+    assert np.array_equal(rows[6], again[1])
+    reference = exact.model.encode_images(prepared, "pooled") + exact.model.encode_texts(tokens, "short")
+    assert np.abs(cosines(rows) - cosines(reference)).max() < 0.05
