@@ -14,22 +14,29 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PATH=/opt/visreward/bin:$PATH
 
 
-# The dependencies are a layer of their own: an edit of the sources does not fetch torch again.
+# The dependencies are a layer of their own, made from this list: an edit of anything else does not fetch torch again.
 FROM python AS requirements
 WORKDIR /build
-COPY pyproject.toml constraints.txt ./
-RUN python3 -m venv /opt/visreward \
-    && python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; extras = p['optional-dependencies']; print(*p['dependencies'], *extras['service'], *extras['grpc'], sep='\n')" > requirements.txt
+COPY pyproject.toml ./
+RUN python3 -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; extras = p['optional-dependencies']; print(*p['dependencies'], *extras['service'], *extras['grpc'], sep='\n')" > requirements.txt
 
 
-FROM requirements AS cpu-dependencies
+FROM python AS cpu-dependencies
 ARG CPU_INDEX=
+WORKDIR /build
+RUN python3 -m venv /opt/visreward
+COPY constraints.txt ./
+COPY --from=requirements /build/requirements.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install ${CPU_INDEX:+--extra-index-url "$CPU_INDEX"} --constraint constraints.txt --requirement requirements.txt
 
 
-FROM requirements AS cuda-dependencies
+FROM python AS cuda-dependencies
 ARG CUDA_INDEX=
+WORKDIR /build
+RUN python3 -m venv /opt/visreward
+COPY constraints.txt ./
+COPY --from=requirements /build/requirements.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install ${CUDA_INDEX:+--extra-index-url "$CUDA_INDEX"} --constraint constraints.txt --requirement requirements.txt
 

@@ -18,6 +18,7 @@ from visreward.core import (
     blame,
     build_query,
     choose_url,
+    grpc_target,
     read_limits,
 )
 from visreward.errors import NoAnswerError, ServiceError
@@ -49,8 +50,14 @@ class AsyncRewardClient:
         transport: httpx.AsyncBaseTransport | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
+        chosen = choose_url(url, http_client)
+        target = grpc_target(chosen)
+        if target is not None and transport is None:
+            from visreward.grpc_transport import AsyncGrpcTransport
+
+            transport = AsyncGrpcTransport(target)
         self._core = Core(
-            url=choose_url(url, http_client),
+            url=chosen if target is None else f"http://{target}",
             timeout_seconds=timeout_seconds,
             retry=retry or RetryPolicy(),
             encoding=encoding,

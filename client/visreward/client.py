@@ -23,6 +23,7 @@ from visreward.core import (
     blame,
     build_query,
     choose_url,
+    grpc_target,
     read_limits,
 )
 from visreward.errors import NoAnswerError, ServiceError
@@ -42,6 +43,7 @@ class RewardClient:
     ----------
     url:
         Where the service is; else the environment's `VISREWARD_URL`, else `http://127.0.0.1:8000`.
+        `grpc://host:port` speaks gRPC, with the extra grpc installed.
     timeout_seconds:
         How long one attempt may stay without an answer.
     retry:
@@ -71,8 +73,14 @@ class RewardClient:
         transport: httpx.BaseTransport | None = None,
         http_client: httpx.Client | None = None,
     ) -> None:
+        chosen = choose_url(url, http_client)
+        target = grpc_target(chosen)
+        if target is not None and transport is None:
+            from visreward.grpc_transport import GrpcTransport
+
+            transport = GrpcTransport(target)
         self._core = Core(
-            url=choose_url(url, http_client),
+            url=chosen if target is None else f"http://{target}",
             timeout_seconds=timeout_seconds,
             retry=retry or RetryPolicy(),
             encoding=encoding,

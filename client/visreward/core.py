@@ -20,6 +20,7 @@ from visreward.split import Bounds, Chunk, split
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 URL_VARIABLE = "VISREWARD_URL"
+GRPC_SCHEME = "grpc://"
 TIMEOUT_SECONDS = 120.0
 MAX_CONCURRENCY = 8
 CONNECT_SECONDS = 5.0
@@ -31,13 +32,18 @@ def choose_url(url: str | None, http_client: httpx.Client | httpx.AsyncClient | 
     """Return where the service is, without a final slash.
 
     In order: the argument, the base URL of a client that was passed in, the environment's `VISREWARD_URL`,
-    the default. Raises ValueError for anything but http and https.
+    the default. Raises ValueError for anything but http, https and grpc.
     """
     given = str(http_client.base_url) if http_client is not None else ""
     chosen = url or given or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-    if not chosen.startswith(("http://", "https://")):
-        raise ValueError(f"the service's URL must start with http:// or https://, not {chosen!r}")
+    if not chosen.startswith(("http://", "https://", GRPC_SCHEME)):
+        raise ValueError(f"the service's URL must start with http://, https:// or grpc://, not {chosen!r}")
     return chosen.rstrip("/")
+
+
+def grpc_target(url: str) -> str | None:
+    """Return the host and port of a `grpc://` URL, None for any other."""
+    return url.removeprefix(GRPC_SCHEME) if url.startswith(GRPC_SCHEME) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

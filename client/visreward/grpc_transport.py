@@ -1,6 +1,6 @@
 """gRPC under the clients: httpx transports that carry the same requests to `visreward.v1.RewardService`.
 
-    RewardClient(url="http://reward", transport=GrpcTransport("reward:9000"))
+    RewardClient(url="http://reward", transport=GrpcTransport("reward:8001"))
 
 Retries, splitting, errors and results stay the clients' own. Needs the extra `grpc`. What a channel says is
 turned into what HTTP would have said: an answer, a refusal with the service's error, or a transport error.
@@ -67,7 +67,7 @@ class GrpcTransport(httpx.BaseTransport):
         call = to_rpc(request)
         if isinstance(call, httpx.Response):
             return call
-        send = self._channel.unary_unary(call.path)
+        send: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(call.path)
         try:
             raw = send(call.raw, timeout=call.timeout_seconds, metadata=call.metadata)
         except grpc.RpcError as error:
@@ -98,7 +98,7 @@ class AsyncGrpcTransport(httpx.AsyncBaseTransport):
         call = to_rpc(request)
         if isinstance(call, httpx.Response):
             return call
-        send = self._channel.unary_unary(call.path)
+        send: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(call.path)
         try:
             raw = await send(call.raw, timeout=call.timeout_seconds, metadata=call.metadata)
         except grpc.RpcError as error:

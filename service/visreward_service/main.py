@@ -26,7 +26,7 @@ from visreward_service.models.base import Model
 from visreward_service.models.images import decode
 from visreward_service.recipes import load_recipes
 from visreward_service.rest.app import create_app
-from visreward_service.scorers import RULES
+from visreward_service.scorers import RULES, answers
 from visreward_service.scorers.base import Catalog, ModelFacts
 from visreward_service.settings import BatchSettings, Settings, SettingsError, load_settings
 
@@ -37,6 +37,7 @@ def build_engine(settings: Settings) -> Engine:
     """Return an engine that is ready to start. Raises `ModelError`, `RecipeError` or `SettingsError`."""
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
+    answers.warm()  # sympy takes a second to import, which the first request shall not wait for
     metrics = Metrics()
     models = load_models(settings.models)
     catalog = Catalog(models=_facts(models), tokenizers=_tokenizers(settings.tokenizers))

@@ -76,7 +76,7 @@ class QueueSettings(Section):
 
 
 class GrpcSettings(Section):
-    """The gRPC server, which speaks `visreward.v1` and the Open Inference Protocol. Needs the extra `grpc`."""
+    """The gRPC server, which speaks `visreward.v1` and the Open Inference Protocol. Needs the extra grpc."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] | None = None

@@ -10,7 +10,7 @@ from tests.service.scenes_data import item, picture
 
 from visreward import AsyncRewardClient, RewardClient
 from visreward.errors import ConnectionFailedError, OverloadedError, UnknownNameError
-from visreward.grpc_transport import AsyncGrpcTransport, GrpcTransport
+from visreward.grpc_transport import AsyncGrpcTransport
 from visreward.retry import NEVER
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,7 +31,7 @@ def items() -> list[dict[str, object]]:
 
 async def test_both_clients_get_the_rewards_that_they_get_over_http(served: Service) -> None:
     def blocking() -> list[float | None]:
-        with RewardClient(url=URL, transport=GrpcTransport(served.grpc)) as client:
+        with RewardClient(url=f"grpc://{served.grpc}") as client:
             assert client.ready()
             return client.score(items(), recipe=STAGE_1).rewards
 

@@ -1,8 +1,8 @@
 """The Dockerfile built without a Docker engine, and its image run the way the deployables run it.
 
-The base is a Debian made by debootstrap, in the place of the one that the Dockerfile names. buildah executes every
-instruction in it. The result runs in namespaces of its own: read-only root, tmpfs at /tmp and /models, no rights.
-Knows the tools and nothing of what the tests ask.
+The base is a Debian made by debootstrap, in the place of the one that the Dockerfile names. buildah executes
+every instruction in it. The result runs in namespaces of its own: read-only root, tmpfs at /tmp and /models,
+no rights. Knows the tools and nothing of what the tests ask.
 """
 
 import ast
@@ -36,7 +36,8 @@ mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"
 mount -t tmpfs -o mode=0755,uid=10001,gid=10001 tmpfs "$1/models"
 root="$1"
 shift
-exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all chroot --userspec=10001:10001 "$root" "$@"
+user="--reuid=10001 --regid=10001 --clear-groups"
+exec chroot "$root" setpriv $user --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 """
 
 
@@ -95,7 +96,7 @@ def built_image(target: str, folder: Path) -> Iterator[Image]:
     """Build a target of the Dockerfile in a folder and yield it mounted."""
     if os.geteuid() != 0:
         pytest.skip("a root file system is made by root alone")
-    for name in ("debootstrap", "buildah", "unshare", "setpriv"):
+    for name in ("debootstrap", "buildah", "unshare"):
         find_tool(name)
     store = Store(folder)
     store.make_base()
@@ -152,7 +153,7 @@ class Store:
 
 
 def pip_files(folder: Path) -> dict[str, str]:
-    """Return what the build must see to install from where this machine installs: pip's settings and local folders.
+    """Return what the build must see to install from where this machine does: pip's settings, local folders.
 
     A machine without settings of its own gives an empty file and no folders.
     """
@@ -161,7 +162,7 @@ def pip_files(folder: Path) -> dict[str, str]:
     values = {name.removeprefix("global."): ast.literal_eval(value) for name, value in found.items()}
     with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
         file.write("[global]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()))
-    paths = re.findall(r"(?:file://)?(/\S+)", " ".join(value for value in values.values()))
+    paths = re.findall(r"(?:file://)?(/\S+)", " ".join(values.values()))
     places = {
         place.parent if place.name == "simple" else place for place in map(Path, paths) if place.exists()
     }

@@ -29,7 +29,7 @@ def read_yaml(file: Path) -> Any:
 
 
 def find_tool(name: str) -> str:
-    """Return the path of a program beside this interpreter or on the path; skip the test where there is none."""
+    """Return where a program is, beside this interpreter or on the path; skip the test where it is not."""
     beside = str(Path(sys.executable).parent)
     found = shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
     if found is None:
@@ -37,10 +37,10 @@ def find_tool(name: str) -> str:
     return found
 
 
-def run_tool(name: str, *arguments: str | Path, **options: Any) -> str:
+def run_tool(name: str, *arguments: str | Path) -> str:
     """Run a program in the repository and return what it wrote; fail with that where it fails."""
     command = [find_tool(name), *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, **options)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     written = done.stdout + done.stderr
     assert done.returncode == 0, written
     return written

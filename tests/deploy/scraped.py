@@ -65,7 +65,7 @@ def score_request(items: list[dict[str, Any]], seed: int) -> dict[str, Any]:
 
 
 def spread(seed: int) -> dict[str, Any]:
-    lengths = [{"completion_tokens": 100 * number, "source": "scenes"} for number in range(1, 5)]
+    lengths = [{"completion_tokens": 600 * number, "source": "scenes"} for number in range(1, 5)]
     return score_request([item(seed, number, **changes) for number, changes in enumerate(lengths)], seed)
 
 

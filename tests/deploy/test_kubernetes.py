@@ -1,4 +1,4 @@
-"""k8s/: what the overlays make, that its parts fit together, and that no probe ends a pod that loads or drains."""
+"""k8s/: the objects that the overlays make fit together, and no probe ends a pod that loads or drains."""
 
 import tomllib
 from pathlib import Path

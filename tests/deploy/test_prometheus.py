@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the service, and answers every query of the dashboard, the alerts and the adapter."""
+"""A real Prometheus scrapes the service and answers every query of dashboard, alerts and adapter."""
 
 import socket
 import subprocess
@@ -17,8 +17,6 @@ from tests.deploy.scraped import Scraped
 pytestmark = pytest.mark.slow
 
 WINDOW = "30s"
-SILENT_WHEN_WELL = {"Shared cache failing"}
-"""Panels that have nothing to show while nothing is wrong."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def _finish(head: Any, attended: Tensor) -> Tensor:
 def attend(attention: nn.MultiheadAttention, queries: Tensor, states: Tensor, mask: Tensor | None) -> Tensor:
     """Return what `attention(queries, states, states)` returns, (B, Q, D)."""
     weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
-    rows = steady_rows(weights[0])
+    rows = steady_rows(weights[0], biases[0])
     projected = (multiply(x, w, b, rows=rows) for x, w, b in zip((queries, states, states), weights, biases))
     heads = attention.num_heads
     q, k, v = (x.reshape(*x.shape[:2], heads, -1).transpose(1, 2) for x in projected)

@@ -59,14 +59,16 @@ class OpenClipEncoder(Encoder):
     """Branch `short` and the pooled view."""
 
     def __init__(self, parts: Parts) -> None:
-        self._proj = take_projection(cast("Any", parts.module).visual)
-        self._reads_short = reads_short(parts.module)
+        network = cast("Any", parts.module)
+        self._reads_short = reads_short(network)
+        self._image_projection = take_image_projection(network)
+        self._text_projection = take_text_projection(network) if self._reads_short else None
         super().__init__(parts)
 
     def image_features(self, batch: Sequence[Pixels], view: str) -> Tensor:
         del view
         features = cast("Any", self.module).encode_image(self.stack(batch))
-        return cast("Tensor", features if self._proj is None else project(features, self._proj))
+        return project(features, self._image_projection)
 
     def text_features(self, ids: Tensor, branch: str) -> Tensor:
         del branch
@@ -77,22 +79,30 @@ class OpenClipEncoder(Encoder):
         hidden = network.token_embedding(ids) + network.positional_embedding[:length]
         hidden = network.transformer(hidden, attn_mask=network.attn_mask[:length, :length])
         pooled = network.ln_final(hidden[torch.arange(len(ids)), ids.argmax(dim=1)])
-        projection = network.text_projection
-        return project(pooled, projection.weight.T if isinstance(projection, nn.Linear) else projection)
+        return project(pooled, self._text_projection)
 
 
-def project(features: Tensor, projection: Tensor) -> Tensor:
-    """Return `features @ projection` with steady bits."""
-    return multiply(features, projection.T, None, rows=steady_rows(projection.T))
+def project(features: Tensor, weight: Tensor | None) -> Tensor:
+    """Return `features @ weight.T` with steady bits; the features themselves without a weight."""
+    return features if weight is None else multiply(features, weight, None, rows=steady_rows(weight))
 
 
-def take_projection(visual: Any) -> Tensor | None:
-    """Take a vision transformer's last projection from it, which it multiplies with one row per image."""
+def take_image_projection(network: Any) -> Tensor | None:
+    """Take the last projection from a vision transformer, which multiplies it with one row per image."""
+    visual = network.visual
     if not isinstance(visual, open_clip.transformer.VisionTransformer) or visual.proj is None:
         return None
-    projection = cast("Tensor", visual.proj.detach())
+    projection: Tensor = visual.proj.detach()
     visual.proj = None
-    return projection
+    return projection.T.contiguous()
+
+
+def take_text_projection(network: Any) -> Tensor | None:
+    """Return the weight of the text's last projection, (D, width)."""
+    projection = network.text_projection
+    if isinstance(projection, nn.Linear):
+        return projection.weight.detach()
+    return None if projection is None else projection.detach().T.contiguous()
 
 
 def reads_short(network: nn.Module) -> bool:

@@ -97,7 +97,9 @@ def _fields(value: object, known: set[str], what: str) -> dict[str, Any]:
 
 
 def _parameters(document: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = document.get("parameters") or {}
+    parameters = document.get("parameters")
+    if parameters is None:
+        return {}
     if not isinstance(parameters, dict):
         raise RequestFault(Code.INVALID_REQUEST, "must be a JSON object", field="parameters")
     return parameters

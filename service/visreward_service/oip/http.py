@@ -176,7 +176,7 @@ def _add_inference(
 
 
 def _add_rest(router: APIRouter) -> None:
+    @router.api_route("", methods=METHODS, include_in_schema=False)
     @router.api_route("/{path:path}", methods=METHODS, include_in_schema=False)
-    async def not_there(path: str) -> Response:
-        del path
+    async def not_there() -> Response:
         raise RequestFault(Code.NOT_FOUND, "the protocol has no such path and method here")

@@ -135,7 +135,7 @@ def _refuse_failures(items: Sequence[ItemResult]) -> None:
         if item.error is not None:
             where = item.error.field or f"items[{index}]"
             message = f"{where}: {item.error.message}; name SCORED among the outputs to get the other items"
-            raise RequestFault(item.error.code, message, field=where)
+            raise RequestFault(Code(item.error.code), message, field=where)
 
 
 def _columns(items: Sequence[ItemResult], asked: Inference) -> list[Tensor]:

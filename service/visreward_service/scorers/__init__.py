@@ -24,12 +24,15 @@ from visreward_service.scorers.length import Length
 from visreward_service.scorers.letters import Letters
 from visreward_service.scorers.minerva import Minerva
 from visreward_service.scorers.pattern import PatternFormat
+from visreward_service.scorers.phrases import Phrases
 from visreward_service.scorers.pointing import Pointing
 from visreward_service.scorers.primitives import Primitives
 from visreward_service.scorers.reflection import Reflection
 from visreward_service.scorers.regression import Regression
 from visreward_service.scorers.repetition import Repetition
 from visreward_service.scorers.sections import Sections
+from visreward_service.scorers.siglip import SigLip
+from visreward_service.scorers.similarity import Similarity
 from visreward_service.scorers.symbolic import Symbolic
 from visreward_service.scorers.tags import Tags
 
@@ -55,6 +58,7 @@ SCORERS: dict[str, type[Scorer[Any]]] = {
     "letters": Letters,
     "minerva": Minerva,
     "pattern": PatternFormat,
+    "phrases": Phrases,
     "pointing": Pointing,
     "primitives": Primitives,
     "reflection": Reflection,
@@ -62,6 +66,8 @@ SCORERS: dict[str, type[Scorer[Any]]] = {
     "repetition": Repetition,
     "second_answer": SecondAnswer,
     "sections": Sections,
+    "siglip": SigLip,
+    "similarity": Similarity,
     "symbolic": Symbolic,
     "tags": Tags,
 }

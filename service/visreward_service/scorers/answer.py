@@ -200,9 +200,8 @@ class Answer(Scorer[AnswerParams]):
 
     def _best(self, verdicts: Iterator[Verdict]) -> Verdict:
         best = next(verdicts)
-        for verdict in verdicts:
-            if self._is_correct(best):
-                break  # a right answer is right whatever the other gold answers look like
+        # A right answer is right whatever the other gold answers look like.
+        while not self._is_correct(best) and (verdict := next(verdicts, None)) is not None:
             best = max(best, verdict, key=lambda candidate: candidate.score)
         return best
 

@@ -18,7 +18,7 @@ class GivenParams(Params):
     name: Name
     """Name of the number in `reference.extra`."""
     words: dict[Name, float] | None = None
-    """Numbers that texts stand for, such as `{easy = 1.0, hard = 1.5}`; then other texts are an item error."""
+    """Numbers that texts stand for, such as `{easy = 1.0, hard = 1.5}`; other texts are an item error."""
     low: float | None = None
     high: float | None = None
     """Bounds; a number beyond them is an item error."""

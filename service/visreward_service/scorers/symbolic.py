@@ -21,8 +21,8 @@ class SymbolicParams(Params):
 class Symbolic(Scorer[SymbolicParams]):
     """1 where math_verify takes the text for the reference, else 0.
 
-    Code that descends from R1-V tries this before its own comparison, on whatever text and whatever reference;
-    a reference without mathematics fails this test and no more. Alone it judges no answer: use `answer` for
+    Code that descends from R1-V tries this before its own comparison, on any text and any reference;
+    a reference without mathematics fails this test and no more. Alone it judges no answer; use `answer` for
     that, which refuses such a reference. Output: `symbolic`.
     """
 

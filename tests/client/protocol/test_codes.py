@@ -1,6 +1,7 @@
 """The table of error codes is total and consistent."""
 
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +26,8 @@ def test_every_code_means_something_to_every_protocol(code: Code) -> None:
 def test_only_faults_of_the_service_or_of_the_moment_are_retryable(code: Code) -> None:
     meaning = MEANINGS[code]
     assert meaning.retryable == (meaning.http in {429, 500, 503, 504})
+
+
+def test_the_documentation_lists_every_code() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    assert [code for code in Code if f"| `{code}` |" not in page] == []

@@ -31,7 +31,7 @@ class Service:
 async def serving(**changes: Any) -> AsyncIterator[Service]:
     """Start a service with changed settings."""
     defaults = {
-        "rules": RuleSettings(workers=1, time_limit_seconds=2.0),
+        "rules": RuleSettings(workers=1, time_limit_seconds=4.0),
         "cache_bytes": 2**26,
         "shutdown_seconds": 5.0,
         "grpc": GrpcSettings(port=0),
@@ -56,6 +56,23 @@ async def serving(**changes: Any) -> AsyncIterator[Service]:
         finally:
             server.should_exit = True
             await running
+
+
+@asynccontextmanager
+async def connected(**changes: Any) -> AsyncIterator[tuple[Service, grpc.aio.Channel]]:
+    """Start a service with changed settings, and open a channel to it."""
+    async with serving(**changes) as service, grpc.aio.insecure_channel(service.grpc) as opened:
+        yield service, opened
+
+
+def unary(channel: grpc.aio.Channel, method: str) -> "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]":
+    """Return a method that takes and gives the bytes of messages."""
+    return channel.unary_unary(method)
+
+
+def streaming(channel: grpc.aio.Channel, method: str) -> "grpc.aio.StreamStreamMultiCallable[bytes, bytes]":
+    """Return a method that streams the bytes of messages both ways."""
+    return channel.stream_stream(method)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

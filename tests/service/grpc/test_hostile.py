@@ -6,6 +6,7 @@ import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.service.grpc.conftest import unary
 from tests.service.grpc.test_score import SCORE, document, refusal, score
 from tests.service.scenes_data import item
 
@@ -109,7 +110,7 @@ async def test_no_bytes_are_answered_with_a_defect(channel: grpc.aio.Channel, me
 
     cases()
     for raw in changed:
-        call = channel.unary_unary(method)(raw)
+        call = unary(channel, method)(raw)
         status = (await call.code()).name
         assert status not in OURS, raw
         assert status == "OK" or "visreward-error-bin" in dict(await call.trailing_metadata()), raw

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from tests.service.grpc.conftest import Service
+from tests.service.grpc.conftest import Service, unary
 from tests.service.scenes_data import item, pebr, picture, sample
 
 from visreward.protocol import MEANINGS, Code
@@ -28,7 +28,7 @@ async def score(
     channel: grpc.aio.Channel, message: pb.ScoreRequest | bytes, **options: Any
 ) -> pb.ScoreResponse:
     raw = message if isinstance(message, bytes) else message.SerializeToString()
-    found: bytes = await channel.unary_unary(SCORE)(raw, **options)
+    found: bytes = await unary(channel, SCORE)(raw, **options)
     return pb.ScoreResponse.FromString(found)
 
 
@@ -42,7 +42,7 @@ async def by_json(served: Service, body: dict[str, Any]) -> dict[str, Any]:
 async def refusal(channel: grpc.aio.Channel, raw: bytes, method: str = SCORE) -> tuple[str, dict[str, Any]]:
     """Return the status and the error body of a call that must fail."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await channel.unary_unary(method)(raw)
+        await unary(channel, method)(raw)
     metadata = dict(caught.value.trailing_metadata() or ())
     return caught.value.code().name, json.loads(metadata["visreward-error-bin"])
 
@@ -120,10 +120,10 @@ async def test_the_request_id_comes_back_and_a_bad_one_is_replaced(channel: grpc
 async def test_images_are_kept_for_later_calls(channel: grpc.aio.Channel) -> None:
     image = picture(31)
     asked = pb.MissingImagesRequest(digests=[image.digest]).SerializeToString()
-    missing = channel.unary_unary("/visreward.v1.RewardService/MissingImages")
+    missing = unary(channel, "/visreward.v1.RewardService/MissingImages")
     assert pb.MissingImagesResponse.FromString(await missing(asked)).digests == [image.digest]
     put = pb.PutImageRequest(image=pb.Image(digest=image.digest, data=image.data)).SerializeToString()
-    await channel.unary_unary("/visreward.v1.RewardService/PutImage")(put)
+    await unary(channel, "/visreward.v1.RewardService/PutImage")(put)
     assert pb.MissingImagesResponse.FromString(await missing(asked)).digests == []
     (result,) = (await score(channel, request.to_message(document([item(31)], [])))).items
     assert result.HasField("reward")
@@ -136,7 +136,7 @@ async def test_an_image_with_another_digest_is_refused(channel: grpc.aio.Channel
 
 
 async def test_the_limits_are_those_published_over_http(served: Service, channel: grpc.aio.Channel) -> None:
-    found = await channel.unary_unary("/visreward.v1.RewardService/GetLimits")(b"")
+    found = await unary(channel, "/visreward.v1.RewardService/GetLimits")(b"")
     assert json.loads(pb.GetLimitsResponse.FromString(found).limits) == served.engine.limits.model_dump(
         mode="json"
     )

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import grpc
 import pytest
-from tests.service.grpc.conftest import Service, serving
+from tests.service.grpc.conftest import Service, connected, streaming
 from tests.service.grpc.test_score import STAGE_1, document, score
 from tests.service.scenes_data import item, picture
 
@@ -26,9 +25,15 @@ async def stream(channel: grpc.aio.Channel, messages: list[pb.ScoreRequest]) -> 
         for message in messages:
             yield message.SerializeToString()
 
-    call = channel.stream_stream(STREAM)(sent())
+    call = streaming(channel, STREAM)(sent())
     found = [pb.ScoreStreamResponse.FromString(raw) async for raw in call]
     return sorted(found, key=lambda answer: answer.index)
+
+
+async def read(call: "grpc.aio.StreamStreamCall[bytes, bytes]") -> pb.ScoreStreamResponse:
+    raw = await call.read()
+    assert isinstance(raw, bytes)
+    return pb.ScoreStreamResponse.FromString(raw)
 
 
 async def test_each_request_of_a_stream_gets_the_rewards_it_gets_alone(channel: grpc.aio.Channel) -> None:
@@ -50,9 +55,9 @@ async def test_the_first_request_names_the_recipe_and_brings_the_image(channel: 
 
 
 async def test_an_answer_comes_before_the_stream_is_closed(channel: grpc.aio.Channel) -> None:
-    call = channel.stream_stream(STREAM)()
+    call = streaming(channel, STREAM)()
     await call.write(request.to_message(document([item(1)], [1])).SerializeToString())
-    first = pb.ScoreStreamResponse.FromString(await call.read())
+    first = await read(call)
     assert first.response.items[0].HasField("reward")
     await call.done_writing()
     assert await call.read() is grpc.aio.EOF
@@ -75,40 +80,36 @@ async def test_bytes_that_are_no_request_end_the_stream_after_what_was_asked_bef
         yield request.to_message(document([item(1)], [1])).SerializeToString()
         yield b"\x0a\x02\xff\xfe"
 
-    call = channel.stream_stream(STREAM)(sent())
-    answers: list[Any] = []
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        async for raw in call:
-            answers.append(pb.ScoreStreamResponse.FromString(raw))  # noqa: PERF401 - the call ends in an error
-    assert [answer.index for answer in answers] == [0]
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    call = streaming(channel, STREAM)(sent())
+    first = await read(call)
+    assert first.index == 0
+    assert first.HasField("response")
+    assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_stream_that_stays_silent_is_ended() -> None:
-    async with serving(grpc=GrpcSettings(port=0, stream_idle_seconds=0.2)) as service:
-        async with grpc.aio.insecure_channel(service.grpc) as channel:
-            call = channel.stream_stream(STREAM)()
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await call.read()
-            assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-            assert "no request came" in (caught.value.details() or "")
+    async with connected(grpc=GrpcSettings(port=0, stream_idle_seconds=0.2)) as (_, channel):
+        call = streaming(channel, STREAM)()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert "no request came" in (caught.value.details() or "")
 
 
 async def test_a_caller_that_reads_nothing_is_not_read_from_without_end() -> None:
-    async with serving(grpc=GrpcSettings(port=0, stream_requests=2)) as service:
-        async with grpc.aio.insecure_channel(service.grpc) as channel:
-            items = [item(1, number) for number in range(200)]
-            message = request.to_message(document(items, [1])).SerializeToString()
-            call = channel.stream_stream(STREAM)()
-            held_up = False
-            for _ in range(400):
-                try:
-                    await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(call.write(message))), 5)
-                except TimeoutError:
-                    held_up = True
-                    break
-            assert held_up
-            call.cancel()
+    async with connected(grpc=GrpcSettings(port=0, stream_requests=2)) as (_, channel):
+        items = [item(1, number) for number in range(200)]
+        message = request.to_message(document(items, [1])).SerializeToString()
+        call = streaming(channel, STREAM)()
+        held_up = False
+        for _ in range(400):
+            try:
+                await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(call.write(message))), 2)
+            except TimeoutError:
+                held_up = True
+                break
+        assert held_up
+        call.cancel()
 
 
 async def test_an_image_comes_before_the_items_that_name_it_in_later_requests(served: Service) -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from visreward_service.models.bundled import SCENES_FGCLIP, losses
-from visreward_service.models.bundled.batches import OPEN, Batch, build_batch, encode
+from visreward_service.models.bundled.batches import Batch, build_batch, encode, numbered
 from visreward_service.models.bundled.course import Course
 from visreward_service.models.bundled.evaluate import EVALUATION_SEED
 from visreward_service.models.bundled.figures import Figures, area_under_curve, measure
@@ -141,11 +141,22 @@ def test_a_batch_follows_from_its_seed(folder: ModelFolder) -> None:
 
 
 def test_phrases_name_what_their_attributes_say() -> None:
-    phrases = torch.tensor([[OPEN, 1, 2], [0, 1, 2], [OPEN, OPEN, 3], [OPEN, 7, 7]])
-    things = torch.tensor([[0, 1, 2], [1, 1, 2], [1, 4, 3]])
-    named = losses.naming(phrases, things, torch.tensor([0, 0, 1]), 2)
-    assert named.things.tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]
-    assert named.scenes.tolist() == [[1, 0], [1, 0], [0, 1], [0, 0]]
+    things = [
+        numbered("small", "red", "star", 2, "top", ("plain", "grey")),
+        numbered("large", "red", "star", 1, "left", ("plain", "grey")),
+        numbered("small", "blue", "ring", 3, "top", ("noisy", "white")),
+    ]
+    phrases = {
+        numbered(None, "red", "star"): ([1, 1, 0], [1, 0]),
+        numbered("large", "red", "star"): ([0, 1, 0], [1, 0]),
+        numbered(None, None, "ring", 3): ([0, 0, 1], [0, 1]),
+        numbered(None, None, "ring", 2): ([0, 0, 0], [0, 0]),
+        numbered(None, None, None, None, "top"): ([1, 0, 1], [1, 1]),
+        numbered(None, None, None, None, None, ("noisy", "white")): ([0, 0, 0], [0, 1]),
+    }
+    named = losses.naming(torch.tensor(list(phrases)), torch.tensor(things), torch.tensor([0, 0, 1]), 2)
+    assert named.things.tolist() == [of_things for of_things, _ in phrases.values()]
+    assert named.scenes.tolist() == [of_scenes for _, of_scenes in phrases.values()]
 
 
 def test_contrast_never_pushes_one_true_pair_against_another() -> None:

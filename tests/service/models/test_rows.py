@@ -80,7 +80,7 @@ def test_a_steady_layer_rounds_one_row_as_it_rounds_many(outputs: int, inputs: i
 
 def test_the_kernels_do_round_few_rows_otherwise() -> None:
     """What the steady layer is for. Were this no longer so, it would cost nothing."""
-    assert find_steady_rows(512, 768, torch.float32, torch.get_num_threads()) > 1
+    assert find_steady_rows(512, 768, False, torch.float32, torch.get_num_threads()) > 1
     torch.manual_seed(0)
     rows, weight = torch.randn(64, 768), torch.randn(512, 768)
     assert not torch.equal(F.linear(rows[:1], weight), F.linear(rows, weight)[:1])

@@ -129,10 +129,10 @@ async def test_binary_tensors_are_exactly_as_long_as_they_say(
     assert words in sentence(answer)
 
 
-@pytest.mark.parametrize("header", ["-1", "1e3", "99999999", "9" * 200, "²", " "])
+@pytest.mark.parametrize("header", ["-1", "1e3", "99999999", "9" * 200, "²", "4 4"])
 async def test_a_header_length_that_is_none_is_refused(web: httpx.AsyncClient, header: str) -> None:
     content = json.dumps({"inputs": [given_item()]}).encode()
-    headers = {"inference-header-content-length": header.encode("latin-1")}
+    headers = {b"inference-header-content-length": header.encode("latin-1")}
     answer = await web.post(INFER, content=content, headers=headers)
     assert answer.status_code in {400, 422}
     assert sentence(answer)
@@ -206,11 +206,13 @@ async def test_what_is_not_there_is_404_in_the_protocols_words(
 
 
 async def test_a_body_over_the_limit_is_refused_while_it_is_read() -> None:
-    async with serving(limits=Limits(max_request_bytes=10_000)) as service:
-        async with httpx.AsyncClient(base_url=f"http://{service.http}") as web:
-            answer = await post(web, {"inputs": [given_item(data=["x" * 20_000])]})
-            assert answer.status_code == 413
-            assert "10,000 bytes" in sentence(answer)
+    async with (
+        serving(limits=Limits(max_request_bytes=10_000)) as service,
+        httpx.AsyncClient(base_url=f"http://{service.http}") as web,
+    ):
+        answer = await post(web, {"inputs": [given_item(data=["x" * 20_000])]})
+        assert answer.status_code == 413
+        assert "10,000 bytes" in sentence(answer)
 
 
 ANY_JSON = st.recursive(

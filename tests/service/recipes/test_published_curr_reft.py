@@ -1,4 +1,4 @@
-"""Curr-ReFT (arXiv:2503.07065, ding523/Curr_REFT@f123433): three stages, their quirks, and what strict mends."""
+"""Curr-ReFT (arXiv:2503.07065, ding523/Curr_REFT@f123433): three stages, quirks, and what strict mends."""
 
 import pytest
 from tests.service.recipes.published import boxes, judge, part

@@ -1,14 +1,16 @@
 """Visual-RFT (arXiv:2503.01785, Liuziyu77/Visual-RFT@9486633): its quirks, and what strict mends."""
 
+from typing import Any
+
 import pytest
 from tests.service.recipes.published import boxes, judge, part
 
 GOLD = boxes(([0, 11, 10, 21], "cat"), ([20, 20, 30, 30], "cat"))
 SOLUTION = (
-    "<answer>[{'Position': [0, 11, 10, 21], 'Confidence': 1}, {'Position': [20, 20, 30, 30], 'Confidence': 1}]"
-    "</answer>"
+    "<answer>[{'Position': [0, 11, 10, 21], 'Confidence': 1}, "
+    "{'Position': [20, 20, 30, 30], 'Confidence': 1}]</answer>"
 )
-DETECTION = {"answer": SOLUTION, "boxes": GOLD}
+DETECTION: dict[str, Any] = {"answer": SOLUTION, "boxes": GOLD}
 
 
 def answer(*found: tuple[list[int], float]) -> str:
@@ -78,7 +80,7 @@ def test_the_class_name_is_right_in_any_spelling_of_spaces_and_case() -> None:
         assert judge(name, text, answer="common_dandelion")[0] == 2.0
 
 
-GROUNDING = {"answer": "(100,100),(300,400)", "boxes": boxes(([100, 100, 300, 400], "x"))}
+GROUNDING: dict[str, Any] = {"answer": "(100,100),(300,400)", "boxes": boxes(([100, 100, 300, 400], "x"))}
 
 
 @pytest.mark.parametrize(

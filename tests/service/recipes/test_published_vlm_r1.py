@@ -1,6 +1,7 @@
 """VLM-R1 (om-ai-lab/VLM-R1@90052f4): its method registry, its quirks, and what strict mends."""
 
 import json
+from typing import Any
 
 import pytest
 from tests.service.recipes.published import boxes, judge, part
@@ -80,7 +81,7 @@ def test_only_none_is_right_where_there_is_nothing_to_weigh() -> None:
 
 
 SIZES = {"image_width": 200, "image_height": 200, "resized_width": 100, "resized_height": 100}
-REC = {"boxes": boxes(([0, 0, 100, 100], "x")), "extra": SIZES}
+REC: dict[str, Any] = {"boxes": boxes(([0, 0, 100, 100], "x")), "extra": SIZES}
 
 
 def test_a_box_in_the_resized_frame_is_right_and_one_in_pixels_is_not_though_its_format_is() -> None:
@@ -93,7 +94,7 @@ def test_the_off_by_one_iou_is_mended_in_strict() -> None:
     text = '<think>.</think><answer>{"b": [0, 0, 50, 25]}</answer>'
     near = '<think>.</think><answer>{"b": [50, 50, 99, 99]}</answer>'
     assert part("vlm-r1/rec", text, "accuracy", **REC) == pytest.approx(0.5)
-    gold = {"boxes": boxes(([0, 0, 101, 101], "x")), "extra": SIZES}
+    gold: dict[str, Any] = {"boxes": boxes(([0, 0, 101, 101], "x")), "extra": SIZES}
     assert part("vlm-r1/rec", near, "accuracy", **gold) == 0.0
     assert part("vlm-r1/rec-strict", near, "accuracy", **gold) > 0.0
 

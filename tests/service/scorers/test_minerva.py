@@ -33,9 +33,7 @@ def test_values_are_not_compared(given: str | None, gold: str) -> None:
     assert value(Minerva, given, "equal", answer=gold) == 0.0
 
 
-@pytest.mark.parametrize(
-    "given", ["$" * 3999, "\\text{" * 600, "frac" * 900, "\\boxed{" * 500, "9" * 200_000]
-)
+@pytest.mark.parametrize("given", ["$" * 3999, "\\text{" * 600, "frac" * 900, "\\boxed{" * 500, "9" * 20_000])
 def test_hostile_answers_are_wrong(given: str) -> None:
     assert value(Minerva, given, "equal", answer="42") == 0.0
 

@@ -1,7 +1,7 @@
 """How much of a text has been said before."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service.scorers.boxes.judging import judge, value
 
@@ -9,6 +9,7 @@ from visreward_service.scorers.repetition import Repetition
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=30), st.integers(1, 5))
+@settings(deadline=None)
 def test_the_share_is_one_minus_distinct_over_all(words: list[str], n: int) -> None:
     grams = [tuple(words[start : start + n]) for start in range(len(words) - n + 1)]
     expected = 1 - len(set(grams)) / len(grams) if grams else 0.0

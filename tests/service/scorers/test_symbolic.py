@@ -1,10 +1,12 @@
 """math_verify as a shortcut: its verdict where it has one, else 0."""
 
+from typing import Any
+
 import pytest
 from tests.service.recipes.scoring import run_rule
 
 from visreward.protocol import Code, Item, Reference
-from visreward_service.scorers.base import Catalog, Fault, RuleCall, Subject
+from visreward_service.scorers.base import Catalog, Fault, RuleCall, Subject, Work
 from visreward_service.scorers.symbolic import Symbolic, SymbolicParams
 
 
@@ -12,7 +14,9 @@ def decide(text: str | None, gold: str, **params: object) -> float:
     scorer = Symbolic(SymbolicParams.model_validate(params), Catalog())
     item = Item(id="one", completion=text or "", reference=Reference(answer=gold))
     subject = Subject(item, {"completion": text})
-    results = {call: run_rule(call) for call in scorer.prepare(subject) if isinstance(call, RuleCall)}
+    results: dict[Work, Any] = {
+        call: run_rule(call) for call in scorer.prepare(subject) if isinstance(call, RuleCall)
+    }
     return scorer.finish(subject, results).values["symbolic"]
 
 

@@ -1,16 +1,16 @@
+# fmt: off
+# ruff: noqa
 # mypy: disable-error-code=type-arg
-from collections.abc import Iterable as _Iterable
-from collections.abc import Mapping as _Mapping
-from typing import ClassVar as _ClassVar
-
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf.internal import containers as _containers
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ScoreRequest(_message.Message):
-    __slots__ = ("deadline_ms", "details", "images", "inline_recipe", "items", "recipe")
+    __slots__ = ("recipe", "inline_recipe", "images", "items", "deadline_ms", "details")
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     INLINE_RECIPE_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
@@ -23,18 +23,18 @@ class ScoreRequest(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[Item]
     deadline_ms: int
     details: bool
-    def __init__(self, recipe: str | None = ..., inline_recipe: str | None = ..., images: _Iterable[Image | _Mapping] | None = ..., items: _Iterable[Item | _Mapping] | None = ..., deadline_ms: int | None = ..., details: bool | None = ...) -> None: ...
+    def __init__(self, recipe: _Optional[str] = ..., inline_recipe: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., items: _Optional[_Iterable[_Union[Item, _Mapping]]] = ..., deadline_ms: _Optional[int] = ..., details: _Optional[bool] = ...) -> None: ...
 
 class Image(_message.Message):
-    __slots__ = ("data", "digest")
+    __slots__ = ("digest", "data")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     digest: str
     data: bytes
-    def __init__(self, digest: str | None = ..., data: bytes | None = ...) -> None: ...
+    def __init__(self, digest: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Item(_message.Message):
-    __slots__ = ("completion", "completion_tokens", "group", "id", "images", "prompt", "reference", "source")
+    __slots__ = ("id", "group", "source", "images", "prompt", "completion", "completion_tokens", "reference")
     ID_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -51,17 +51,17 @@ class Item(_message.Message):
     completion: str
     completion_tokens: int
     reference: Reference
-    def __init__(self, id: str | None = ..., group: str | None = ..., source: str | None = ..., images: _Iterable[str] | None = ..., prompt: str | None = ..., completion: str | None = ..., completion_tokens: int | None = ..., reference: Reference | _Mapping | None = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., group: _Optional[str] = ..., source: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., prompt: _Optional[str] = ..., completion: _Optional[str] = ..., completion_tokens: _Optional[int] = ..., reference: _Optional[_Union[Reference, _Mapping]] = ...) -> None: ...
 
 class Reference(_message.Message):
-    __slots__ = ("answer", "answers", "boxes", "captions", "extra", "key_words", "phrases")
+    __slots__ = ("answer", "answers", "key_words", "captions", "phrases", "boxes", "extra")
     class ExtraEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: Value
-        def __init__(self, key: str | None = ..., value: Value | _Mapping | None = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     KEY_WORDS_FIELD_NUMBER: _ClassVar[int]
@@ -76,35 +76,35 @@ class Reference(_message.Message):
     phrases: Phrases
     boxes: Boxes
     extra: _containers.MessageMap[str, Value]
-    def __init__(self, answer: str | None = ..., answers: Texts | _Mapping | None = ..., key_words: Texts | _Mapping | None = ..., captions: Texts | _Mapping | None = ..., phrases: Phrases | _Mapping | None = ..., boxes: Boxes | _Mapping | None = ..., extra: _Mapping[str, Value] | None = ...) -> None: ...
+    def __init__(self, answer: _Optional[str] = ..., answers: _Optional[_Union[Texts, _Mapping]] = ..., key_words: _Optional[_Union[Texts, _Mapping]] = ..., captions: _Optional[_Union[Texts, _Mapping]] = ..., phrases: _Optional[_Union[Phrases, _Mapping]] = ..., boxes: _Optional[_Union[Boxes, _Mapping]] = ..., extra: _Optional[_Mapping[str, Value]] = ...) -> None: ...
 
 class Texts(_message.Message):
     __slots__ = ("values",)
     VALUES_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, values: _Iterable[str] | None = ...) -> None: ...
+    def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Phrases(_message.Message):
     __slots__ = ("values",)
     VALUES_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedCompositeFieldContainer[Phrase]
-    def __init__(self, values: _Iterable[Phrase | _Mapping] | None = ...) -> None: ...
+    def __init__(self, values: _Optional[_Iterable[_Union[Phrase, _Mapping]]] = ...) -> None: ...
 
 class Phrase(_message.Message):
-    __slots__ = ("box", "negatives", "text")
+    __slots__ = ("text", "box", "negatives")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     BOX_FIELD_NUMBER: _ClassVar[int]
     NEGATIVES_FIELD_NUMBER: _ClassVar[int]
     text: str
     box: _containers.RepeatedScalarFieldContainer[float]
     negatives: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, text: str | None = ..., box: _Iterable[float] | None = ..., negatives: _Iterable[str] | None = ...) -> None: ...
+    def __init__(self, text: _Optional[str] = ..., box: _Optional[_Iterable[float]] = ..., negatives: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Boxes(_message.Message):
     __slots__ = ("values",)
     VALUES_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedCompositeFieldContainer[LabelledBox]
-    def __init__(self, values: _Iterable[LabelledBox | _Mapping] | None = ...) -> None: ...
+    def __init__(self, values: _Optional[_Iterable[_Union[LabelledBox, _Mapping]]] = ...) -> None: ...
 
 class LabelledBox(_message.Message):
     __slots__ = ("box", "label")
@@ -112,10 +112,10 @@ class LabelledBox(_message.Message):
     LABEL_FIELD_NUMBER: _ClassVar[int]
     box: _containers.RepeatedScalarFieldContainer[float]
     label: str
-    def __init__(self, box: _Iterable[float] | None = ..., label: str | None = ...) -> None: ...
+    def __init__(self, box: _Optional[_Iterable[float]] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Value(_message.Message):
-    __slots__ = ("flag", "number", "text", "texts", "whole")
+    __slots__ = ("text", "number", "whole", "flag", "texts")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
@@ -126,24 +126,24 @@ class Value(_message.Message):
     whole: int
     flag: bool
     texts: Texts
-    def __init__(self, text: str | None = ..., number: float | None = ..., whole: int | None = ..., flag: bool | None = ..., texts: Texts | _Mapping | None = ...) -> None: ...
+    def __init__(self, text: _Optional[str] = ..., number: _Optional[float] = ..., whole: _Optional[int] = ..., flag: _Optional[bool] = ..., texts: _Optional[_Union[Texts, _Mapping]] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
-    __slots__ = ("cache", "groups", "items", "models", "recipe", "request_id", "timings_ms", "work")
+    __slots__ = ("request_id", "recipe", "items", "groups", "timings_ms", "work", "cache", "models")
     class TimingsMsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: float
-        def __init__(self, key: str | None = ..., value: float | None = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     class ModelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: str
-        def __init__(self, key: str | None = ..., value: str | None = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
@@ -160,10 +160,10 @@ class ScoreResponse(_message.Message):
     work: Work
     cache: CacheUse
     models: _containers.ScalarMap[str, str]
-    def __init__(self, request_id: str | None = ..., recipe: str | None = ..., items: _Iterable[ItemResult | _Mapping] | None = ..., groups: _Iterable[GroupSummary | _Mapping] | None = ..., timings_ms: _Mapping[str, float] | None = ..., work: Work | _Mapping | None = ..., cache: CacheUse | _Mapping | None = ..., models: _Mapping[str, str] | None = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., recipe: _Optional[str] = ..., items: _Optional[_Iterable[_Union[ItemResult, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupSummary, _Mapping]]] = ..., timings_ms: _Optional[_Mapping[str, float]] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., cache: _Optional[_Union[CacheUse, _Mapping]] = ..., models: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ItemResult(_message.Message):
-    __slots__ = ("details", "error", "id", "parts", "reward")
+    __slots__ = ("id", "reward", "parts", "details", "error")
     ID_FIELD_NUMBER: _ClassVar[int]
     REWARD_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
@@ -174,7 +174,7 @@ class ItemResult(_message.Message):
     parts: _containers.RepeatedCompositeFieldContainer[Part]
     details: str
     error: Error
-    def __init__(self, id: str | None = ..., reward: float | None = ..., parts: _Iterable[Part | _Mapping] | None = ..., details: str | None = ..., error: Error | _Mapping | None = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., reward: _Optional[float] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., details: _Optional[str] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
 
 class Part(_message.Message):
     __slots__ = ("term", "value")
@@ -182,10 +182,10 @@ class Part(_message.Message):
     VALUE_FIELD_NUMBER: _ClassVar[int]
     term: str
     value: float
-    def __init__(self, term: str | None = ..., value: float | None = ...) -> None: ...
+    def __init__(self, term: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
 
 class Error(_message.Message):
-    __slots__ = ("code", "field", "message", "nearest", "request_id", "retryable")
+    __slots__ = ("code", "message", "field", "retryable", "request_id", "nearest")
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
@@ -198,10 +198,10 @@ class Error(_message.Message):
     retryable: bool
     request_id: str
     nearest: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, code: str | None = ..., message: str | None = ..., field: str | None = ..., retryable: bool | None = ..., request_id: str | None = ..., nearest: _Iterable[str] | None = ...) -> None: ...
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., field: _Optional[str] = ..., retryable: _Optional[bool] = ..., request_id: _Optional[str] = ..., nearest: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GroupSummary(_message.Message):
-    __slots__ = ("group", "mean", "num_items", "num_scored", "std", "tied")
+    __slots__ = ("group", "num_items", "num_scored", "mean", "std", "tied")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     NUM_ITEMS_FIELD_NUMBER: _ClassVar[int]
     NUM_SCORED_FIELD_NUMBER: _ClassVar[int]
@@ -214,10 +214,10 @@ class GroupSummary(_message.Message):
     mean: float
     std: float
     tied: bool
-    def __init__(self, group: str | None = ..., num_items: int | None = ..., num_scored: int | None = ..., mean: float | None = ..., std: float | None = ..., tied: bool | None = ...) -> None: ...
+    def __init__(self, group: _Optional[str] = ..., num_items: _Optional[int] = ..., num_scored: _Optional[int] = ..., mean: _Optional[float] = ..., std: _Optional[float] = ..., tied: _Optional[bool] = ...) -> None: ...
 
 class Work(_message.Message):
-    __slots__ = ("images_asked", "images_encoded", "rules_asked", "rules_run", "texts_asked", "texts_encoded")
+    __slots__ = ("images_asked", "images_encoded", "texts_asked", "texts_encoded", "rules_asked", "rules_run")
     IMAGES_ASKED_FIELD_NUMBER: _ClassVar[int]
     IMAGES_ENCODED_FIELD_NUMBER: _ClassVar[int]
     TEXTS_ASKED_FIELD_NUMBER: _ClassVar[int]
@@ -230,7 +230,7 @@ class Work(_message.Message):
     texts_encoded: int
     rules_asked: int
     rules_run: int
-    def __init__(self, images_asked: int | None = ..., images_encoded: int | None = ..., texts_asked: int | None = ..., texts_encoded: int | None = ..., rules_asked: int | None = ..., rules_run: int | None = ...) -> None: ...
+    def __init__(self, images_asked: _Optional[int] = ..., images_encoded: _Optional[int] = ..., texts_asked: _Optional[int] = ..., texts_encoded: _Optional[int] = ..., rules_asked: _Optional[int] = ..., rules_run: _Optional[int] = ...) -> None: ...
 
 class CacheUse(_message.Message):
     __slots__ = ("hits", "misses")
@@ -238,35 +238,35 @@ class CacheUse(_message.Message):
     MISSES_FIELD_NUMBER: _ClassVar[int]
     hits: int
     misses: int
-    def __init__(self, hits: int | None = ..., misses: int | None = ...) -> None: ...
+    def __init__(self, hits: _Optional[int] = ..., misses: _Optional[int] = ...) -> None: ...
 
 class ScoreStreamResponse(_message.Message):
-    __slots__ = ("error", "index", "response")
+    __slots__ = ("index", "response", "error")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     index: int
     response: ScoreResponse
     error: Error
-    def __init__(self, index: int | None = ..., response: ScoreResponse | _Mapping | None = ..., error: Error | _Mapping | None = ...) -> None: ...
+    def __init__(self, index: _Optional[int] = ..., response: _Optional[_Union[ScoreResponse, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
 
 class MissingImagesRequest(_message.Message):
     __slots__ = ("digests",)
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     digests: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, digests: _Iterable[str] | None = ...) -> None: ...
+    def __init__(self, digests: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MissingImagesResponse(_message.Message):
     __slots__ = ("digests",)
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     digests: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, digests: _Iterable[str] | None = ...) -> None: ...
+    def __init__(self, digests: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PutImageRequest(_message.Message):
     __slots__ = ("image",)
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     image: Image
-    def __init__(self, image: Image | _Mapping | None = ...) -> None: ...
+    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
 
 class PutImageResponse(_message.Message):
     __slots__ = ()
@@ -280,4 +280,4 @@ class GetLimitsResponse(_message.Message):
     __slots__ = ("limits",)
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     limits: str
-    def __init__(self, limits: str | None = ...) -> None: ...
+    def __init__(self, limits: _Optional[str] = ...) -> None: ...

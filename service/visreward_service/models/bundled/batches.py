@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from visreward_service.scenes.claims import Noun
-from visreward_service.scenes.grammar import long_description, noun_of, place_caption, short_caption
+from visreward_service.scenes.claims import Existence, Noun, Relation
+from visreward_service.scenes.grammar import Caption, long_description, noun_of, place_caption, short_caption
 from visreward_service.scenes.negatives import (
+    ALL_PLACES,
     NEGATIVE_KINDS,
     absent,
     false_detail,
@@ -24,13 +25,41 @@ from visreward_service.scenes.negatives import (
     reshaped,
 )
 from visreward_service.scenes.shapes import SHAPES
-from visreward_service.scenes.spec import CANVAS_PIXELS, COLOURS, DIAMETERS, Scene
-from visreward_service.scenes.words import bare, definite, indefinite
+from visreward_service.scenes.spec import (
+    BACKGROUND_COLOURS,
+    BACKGROUND_KINDS,
+    CANVAS_PIXELS,
+    COLOURS,
+    DIAMETERS,
+    Group,
+    Scene,
+)
+from visreward_service.scenes.words import (
+    NUMBERS,
+    PLACE_WORDINGS,
+    SETTING_WORDINGS,
+    bare,
+    definite,
+    indefinite,
+)
 
 Ids = NDArray[np.int64]
 
 OPEN = -1
-ATTRIBUTES = {"size": tuple(DIAMETERS), "colour": tuple(COLOURS), "shape": SHAPES}
+COUNTS = (1, 2, 3, 4)
+SETTINGS = tuple((kind, colour) for kind in BACKGROUND_KINDS for colour in BACKGROUND_COLOURS)
+ATTRIBUTES: tuple[tuple[object, ...], ...] = (
+    tuple(DIAMETERS),
+    tuple(COLOURS),
+    SHAPES,
+    COUNTS,
+    ALL_PLACES,
+    SETTINGS,
+)
+"""Size, colour, shape, count and place of a group, and the kind and colour of the background."""
+
+COUNT, PLACE, SETTING = 3, 4, 5
+RELATIONS = ("left", "right", "above", "below")
 NUM_FALSE_DESCRIPTIONS = 2
 
 
@@ -46,6 +75,8 @@ class Plan:
     num_places: int
     "How many have captions of one group and its place."
     num_descriptions: int
+    statements: bool
+    "Whether there are phrases with numbers and places, and of backgrounds."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +87,12 @@ class Batch:
     "(B,) indices into the pool"
     captions: Ids | None
     "(B * 5, T): the true one and its four negatives, scene by scene"
+    caption_labels: Ids
+    "(B * 5, 2) relation and place by number, OPEN where a caption gives none"
     places: Ids | None
     "(B * 5, T): captions of one group and its place, likewise"
+    place_labels: Ids
+    "likewise"
     descriptions: Ids | None
     "(B * 3, T): the true one and two with a false detail, scene by scene"
     phrases: Ids
@@ -65,13 +100,13 @@ class Batch:
     phrase_scenes: Ids
     "(M,) the place in the batch of the scene for which a phrase was made"
     phrase_attributes: Ids
-    "(M, 3) size, colour and shape by number, OPEN where the phrase leaves one open"
+    "(M, 6) `ATTRIBUTES` by number, OPEN where the phrase leaves one open"
     thing_boxes: NDArray[np.float32]
     "(R, 4) as fractions of the canvas"
     thing_scenes: Ids
     "(R,)"
     thing_attributes: Ids
-    "(R, 3)"
+    "(R, 6) `ATTRIBUTES` by number, the background that of the thing's scene"
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], end: int) -> Ids:
@@ -83,9 +118,18 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], end: int) -> Ids:
     return ids
 
 
-def numbered(noun: Noun) -> list[int]:
-    values = (noun.size, noun.colour, noun.shape)
-    return [OPEN if v is None else names.index(v) for v, names in zip(values, ATTRIBUTES.values())]
+@dataclass(frozen=True, kw_only=True)
+class Phrase:
+    """A text with the attributes that it gives."""
+
+    text: str
+    attributes: tuple[int, ...]
+
+
+def numbered(*values: object) -> tuple[int, ...]:
+    """Values of `ATTRIBUTES`, as many as there are, by number."""
+    given = (*values, *(None,) * (len(ATTRIBUTES) - len(values)))
+    return tuple(OPEN if v is None else names.index(v) for v, names in zip(given, ATTRIBUTES))
 
 
 def phrase_nouns(scene: Scene, random: Random) -> Iterator[Noun]:
@@ -99,11 +143,32 @@ def phrase_nouns(scene: Scene, random: Random) -> Iterator[Noun]:
     yield absent(scene, reshaped(scene, first, random))
 
 
-def phrase_text(noun: Noun, random: Random) -> str:
+def phrase_of(noun: Noun, random: Random) -> Phrase:
     """With an article, a number or neither; half the plurals are put in the singular."""
     if random.random() < 0.5:
         noun = replace(noun, count=1)
-    return random.choice((indefinite, definite, bare))(noun)
+    text = random.choice((indefinite, definite, bare))(noun)
+    return Phrase(text=text, attributes=numbered(noun.size, noun.colour, noun.shape))
+
+
+def statements(scene: Scene, random: Random) -> Iterator[Phrase]:
+    """How many there are of a group, where a group is, and what the background is: each as it is and as it
+    may not be.
+    """
+    group = random.choice(scene.groups)
+    for count in (group.count, random.choice([n for n in COUNTS if n != group.count])):
+        noun = Noun(count=count, colour=group.colour, shape=group.shape)
+        text = f"{NUMBERS[count]} {bare(noun)}"
+        yield Phrase(text=text, attributes=numbered(None, group.colour, group.shape, count))
+    group = random.choice(scene.groups)
+    noun = Noun(colour=group.colour, shape=group.shape) if random.random() < 0.5 else Noun()
+    for place in (group.place, random.choice(ALL_PLACES)):
+        text = f"{indefinite(noun)} {random.choice(PLACE_WORDINGS[place])}"
+        yield Phrase(text=text, attributes=numbered(None, noun.colour, noun.shape, None, place))
+    actual = (scene.background.kind, scene.background.colour)
+    for kind, colour in (actual, random.choice(SETTINGS)):
+        text = f"the background is {SETTING_WORDINGS[kind].format(colour=colour)}"
+        yield Phrase(text=text, attributes=numbered(None, None, None, None, None, (kind, colour)))
 
 
 def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end: int, seed: int) -> Batch:
@@ -113,13 +178,13 @@ def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end:
     scenes = [pool[i] for i in indices]
     nouns = [(i, noun) for i, scene in enumerate(scenes) for noun in phrase_nouns(scene, random)]
     things = [(i, group, thing) for i, s in enumerate(scenes) for group in s.groups for thing in group.things]
-    captions: list[str] = []
-    places: list[str] = []
+    captions: list[Caption] = []
+    places: list[Caption] = []
     descriptions: list[str] = []
     for scene in scenes[: plan.num_captions]:
         caption = short_caption(scene, random)
         negatives = hard_negatives(scene, caption, random)
-        captions += [caption.text, *(negatives[kind].text for kind in NEGATIVE_KINDS)]
+        captions += [caption, *(negatives[kind] for kind in NEGATIVE_KINDS)]
     for scene in scenes[: plan.num_descriptions]:
         description = long_description(scene, random)
         false = (false_detail(scene, description, random) for _ in range(NUM_FALSE_DESCRIPTIONS))
@@ -127,16 +192,38 @@ def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end:
     for scene in scenes[: plan.num_places]:
         caption = place_caption(scene, random)
         negatives = hard_negatives(scene, caption, random)
-        places += [caption.text, *(negatives[kind].text for kind in NEGATIVE_KINDS)]
+        places += [caption, *(negatives[kind] for kind in NEGATIVE_KINDS)]
+    phrases = [(i, phrase_of(noun, random)) for i, noun in nouns]
+    if plan.statements:
+        phrases += [(i, phrase) for i, scene in enumerate(scenes) for phrase in statements(scene, random)]
     return Batch(
         scenes=indices,
-        captions=encode(tokenizer, captions, end) if captions else None,
-        places=encode(tokenizer, places, end) if places else None,
+        captions=encode(tokenizer, [caption.text for caption in captions], end) if captions else None,
+        caption_labels=labels_of(captions),
+        places=encode(tokenizer, [caption.text for caption in places], end) if places else None,
+        place_labels=labels_of(places),
         descriptions=encode(tokenizer, descriptions, end) if descriptions else None,
-        phrases=encode(tokenizer, [phrase_text(noun, random) for _, noun in nouns], end),
-        phrase_scenes=np.array([i for i, _ in nouns]),
-        phrase_attributes=np.array([numbered(noun) for _, noun in nouns]),
+        phrases=encode(tokenizer, [phrase.text for _, phrase in phrases], end),
+        phrase_scenes=np.array([i for i, _ in phrases]),
+        phrase_attributes=np.array([phrase.attributes for _, phrase in phrases]),
         thing_boxes=(np.array([thing.box for _, _, thing in things]) / CANVAS_PIXELS).astype(np.float32),
         thing_scenes=np.array([i for i, _, _ in things]),
-        thing_attributes=np.array([numbered(noun_of(group, sized=True)) for _, group, _ in things]),
+        thing_attributes=np.array([attributes_of(scenes[i], group) for i, group, _ in things]),
     )
+
+
+def labels_of(captions: Sequence[Caption]) -> Ids:
+    """(N, 2) relation and place by number."""
+    labels = np.full((len(captions), 2), OPEN, np.int64)
+    for row, caption in zip(labels, captions):
+        match caption.claim:
+            case Relation(relation=relation):
+                row[0] = RELATIONS.index(relation)
+            case Existence(place=str(place)):
+                row[1] = ALL_PLACES.index(place)
+    return labels
+
+
+def attributes_of(scene: Scene, group: Group) -> tuple[int, ...]:
+    setting = (scene.background.kind, scene.background.colour)
+    return numbered(group.size, group.colour, group.shape, group.count, group.place, setting)

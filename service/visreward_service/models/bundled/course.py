@@ -28,7 +28,6 @@ from visreward_service.models.bundled.folder import TOKENIZER, ModelFolder, writ
 from visreward_service.models.bundled.learner import Learner
 from visreward_service.models.bundled.pool import Pool, build_pool
 from visreward_service.models.bundled.recipe import FIRST_TRAINING_SEED, Recipe
-from visreward_service.models.bundled.replicas import Exchange
 from visreward_service.models.bundled.tokenizer import END, START, save_tokenizer
 from visreward_service.models.networks import FGClip, FGClipConfig
 from visreward_service.scenes.samples import build_sample
@@ -64,8 +63,7 @@ class Course:
         start, end = (special_id(tokenizer, token) for token in (START, END))
         config = self.recipe.config(vocabulary=tokenizer.get_vocab_size(), start=start, end=end)
         model = FGClip(FGClipConfig.from_dict(config))
-        exchange = Exchange(self.processes, sum(parameter.numel() for parameter in model.parameters()))
-        learner = Learner(model=model, recipe=self.recipe, exchange=exchange)
+        learner = Learner(model=model, recipe=self.recipe, num_processes=self.processes)
         with build_progress(self.console) as progress:
             taken = Taken(
                 config=config,
@@ -132,8 +130,8 @@ class Course:
         """Save, measure, print."""
         learner, preprocessor = taken.learner, self.recipe.preprocessor_config()
         write_model(self.folder, learner.model, taken.config, preprocessor)
-        state = {"recipe": asdict(self.recipe), "done": done, "model": learner.model.state_dict()}
-        torch.save({**state, "optimiser": learner.optimiser.state_dict()}, self.folder / CHECKPOINT)
+        state = {"recipe": asdict(self.recipe), "done": done}
+        torch.save(state | learner.state(), self.folder / CHECKPOINT)
         learner.model.eval()
         folder = ModelFolder(model=learner.model, tokenizer=taken.tokenizer, preprocessor=preprocessor)
         figures = measure(folder, [build_sample(WATCHED_SEED + i) for i in range(self.num_watched)])
@@ -151,8 +149,7 @@ class Course:
         state = torch.load(path, weights_only=True)
         if state["recipe"] != asdict(self.recipe):
             raise SystemExit(f"{path} is of another recipe: {state['recipe']}")
-        learner.model.load_state_dict(state["model"])
-        learner.optimiser.load_state_dict(state["optimiser"])
+        learner.load(state)
         return int(state["done"])
 
 

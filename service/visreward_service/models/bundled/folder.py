@@ -54,7 +54,7 @@ def normalised(images: NDArray[np.uint8], preprocessor: dict[str, Any]) -> Tenso
     mean, deviation = (
         torch.tensor(preprocessor[name])[:, None, None] for name in ("image_mean", "image_std")
     )
-    scaled = torch.from_numpy(images).permute(0, 3, 1, 2).float() * preprocessor["rescale_factor"]
+    scaled = torch.tensor(images).permute(0, 3, 1, 2).float() * preprocessor["rescale_factor"]
     pixels: Tensor = (scaled - mean) / deviation
     return pixels
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from visreward_service.models.bundled.batches import OPEN
+from visreward_service.models.bundled.batches import OPEN, SETTING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +24,14 @@ class Naming:
 
 
 def naming(phrases: Tensor, things: Tensor, thing_scenes: Tensor, num_scenes: int) -> Naming:
-    """From attributes (M, 3) and (R, 3); a thing is named if it has all the attributes that a phrase
-    gives.
+    """From attributes (M, 6) and (R, 6); a thing is named if it has all the attributes that a phrase gives.
+
+    A phrase of a background names no thing, but its scenes.
     """
-    named = ((phrases[:, None] == things[None]) | (phrases[:, None] == OPEN)).all(-1)
+    fits = ((phrases[:, None] == things[None]) | (phrases[:, None] == OPEN)).all(-1)
     in_scene = F.one_hot(thing_scenes, num_scenes).float()
-    return Naming(things=named, scenes=(named.float() @ in_scene) > 0)
+    of_things = phrases[:, SETTING] == OPEN
+    return Naming(things=fits & of_things[:, None], scenes=(fits.float() @ in_scene) > 0)
 
 
 def contrast(logits: Tensor, true: Tensor) -> Tensor:

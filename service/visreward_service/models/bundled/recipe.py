@@ -16,14 +16,20 @@ class Recipe:
     """How a model is trained. Everything but the weights' last bits follows from it."""
 
     seed: int = 1
-    steps: int = 6500
+    steps: int = 5000
     batch_size: int = 24
     num_scenes: int = 32_000
     captions_from: int = 650
     places_from: int = 1500
     descriptions_from: int = 2250
+    statements_from: int = 2750
+    hints_from: int = 3250
+    positions_at: int = 3500
+    "When sines are added to the vision tower's positions. Phrases are learned sooner without them."
     learning_rate: float = 1e-3
     warmup_steps: int = 200
+    horizon: int = 6500
+    cooldown_steps: int = 600
     weight_decay: float = 0.02
     bfloat16: bool = True
     "Matrix products in bfloat16; about a third faster where the processor has them."
@@ -35,14 +41,17 @@ class Recipe:
     projection: int = 128
 
     def learning_rate_at(self, step: int) -> float:
-        """A linear warm-up, then half a cosine to a hundredth."""
+        """A linear warm-up, then half a cosine over `horizon` steps, brought to nothing over the last
+        steps.
+        """
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
-        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        return self.learning_rate * (0.01 + 0.99 * (1 + cos(pi * done)) / 2)
+        done = (step - self.warmup_steps) / max(1, self.horizon - self.warmup_steps)
+        rate = self.learning_rate * (0.01 + 0.99 * (1 + cos(pi * min(1, done))) / 2)
+        return rate * min(1, (self.steps - step) / self.cooldown_steps)
 
     def plans(self, pool: Pool) -> list[Plan]:
-        """The curriculum: phrases alone, then captions, then places, then descriptions too."""
+        """The curriculum: phrases alone, then captions, places, descriptions and statements too."""
         scenes = pool.with_groups(4)
         return [
             Plan(
@@ -51,6 +60,7 @@ class Recipe:
                 num_captions=self.batch_size if step >= self.captions_from else 0,
                 num_places=self.batch_size if step >= self.places_from else 0,
                 num_descriptions=self.batch_size // 2 if step >= self.descriptions_from else 0,
+                statements=step >= self.statements_from,
             )
             for step in range(self.steps)
         ]

@@ -20,9 +20,8 @@ LEADING = re.compile(
     r"\W*(?:(?:option|choice|answer)\s*)?([A-Za-z])\s*[).:\]]+\s*(\S.*)", re.IGNORECASE | re.DOTALL
 )
 STANDING = re.compile(r"(?<![A-Za-z\\'’])([A-Z])(?![A-Za-z'’])")
-MARKED = re.compile(
-    r"[(\[*]\s*A\s*[)\]*.]|(?<![A-Za-z])A\s*[).:,;]|(?:option|choice|answer)(?:\s+is)?\W*A(?![A-Za-z])|A\W*$"
-)
+ARTICLE = re.compile(r"(?<![A-Za-z(\[*])A(?=\s+(?!(?:or|and|is|as|because|since|but|if)\b)[A-Za-z])")
+"""An `A` that stands before a word, and is not set off as a letter of its own."""
 COMPACT = re.compile(r"\W*([A-Z]{2,10})\W*")
 
 
@@ -65,10 +64,8 @@ def read_letter(text: str, options: ChoiceOptions) -> str | None:
 
 def _named(text: str, allowed: str) -> set[str]:
     """Return the option letters that stand alone in a text; `A` must not be an article, nor `I` a pronoun."""
-    letters = {match.group(1) for match in STANDING.finditer(text) if match.group(1) in allowed} - {"I"}
-    if "A" in letters and not MARKED.search(text):
-        letters.discard("A")
-    return letters
+    text = ARTICLE.sub("a", text)
+    return {match.group(1) for match in STANDING.finditer(text) if match.group(1) in allowed} - {"I"}
 
 
 def _by_text(text: str, options: ChoiceOptions) -> str | None:

@@ -92,6 +92,8 @@ SAME_COMMANDS = {
     "\\mbox": "\\text",
     "\\operatorname": "\\text",
     "\\mathbf": "\\text",
+    "\\boldsymbol": "",
+    "\\bm": "",
     "\\bf": "",
     "\\rm": "",
     "\\langle": "(",
@@ -103,6 +105,7 @@ TEMPERATURE = re.compile(r"\^\s*\{?\s*\\circ\s*\}?\s*(?:\\text\s*\{\s*)?([CF])\b
 GROUPING = re.compile(r"(?<=\d)(?:\\[,!:]|\{,\}|~)\s*(?=\d{3}(?!\d))")
 """What stands between groups of three digits, other than a comma."""
 COMMAND = re.compile(r"\\[A-Za-z]+")
+MAX_WRAPPERS = 8
 DELIMITERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"))
 VULGAR = re.compile("[¼-¾⅐-⅞]")
 
@@ -134,7 +137,7 @@ def undress(text: str) -> str:
 
 def unwrap(text: str) -> str:
     """Return `text` without the delimiters of mathematics, Markdown emphasis and a full stop around it."""
-    while True:
+    for _ in range(MAX_WRAPPERS):
         before = text
         text = text.strip().strip("*`").strip()
         if text.endswith((".", ",", ";")) and not text.endswith("\\;"):
@@ -145,7 +148,8 @@ def unwrap(text: str) -> str:
             if longer and text.startswith(opening) and text.endswith(closing) and opening not in inner:
                 text = inner
         if text == before:
-            return text
+            break
+    return text
 
 
 def plain(text: str) -> str:

@@ -148,9 +148,11 @@ def _compare(had: Amount, wanted: Amount, options: NumberOptions) -> Verdict:
             return Verdict.of(False, "the units measure different things")
         value = _converted(value, had.unit, wanted.unit)
     difference = abs(_minus(value, target))
-    allowed = max(_decimal(options.absolute), _times(abs(target), _decimal(options.relative)))
-    right = _minus(allowed, difference) >= 0 if allowed else _equal(value, target)
-    how = "numbers within tolerance" if allowed else "numbers"
+    tolerances = _decimal(options.absolute), _times(abs(target), _decimal(options.relative))
+    if any(tolerances):
+        right, how = any(_minus(allowed, difference) >= 0 for allowed in tolerances), "numbers within tolerance"
+    else:
+        right, how = _equal(value, target), "numbers"
     return Verdict.of(bool(right), how, given=_shown(value), gold=_shown(target))
 
 

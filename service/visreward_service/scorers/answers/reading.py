@@ -103,7 +103,7 @@ WORD = re.compile(r"[A-Za-z]{3,}")
 CHOICE = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\].:]?")
 APPLIED = re.compile(r"[A-Za-z]\s*\(\s*[a-z]\s*\)")
 LETTERS = re.compile(r"[A-Za-z]{2,}")
-CURRENCY = re.compile(r"(-?)\s*([$€£¥])\s*(.+)", re.DOTALL)
+CURRENCY = re.compile(r"(-?)\s*([$€£¥])\s*([^$€£¥]+)")
 TRAILING_WORDS = re.compile(
     r"(?P<value>.*?(?:[\d)}!%]|\\pi|[a-z](?=\s)))\s*(?P<unit>(?:\\text\s*\{[^{}]*\}|[A-Za-z]+\.?)(?:[\sA-Za-z/.*]|\\text\s*\{[^{}]*\}"
     r"|\^\s*\{?-?[1-9]\}?)*)",
@@ -321,9 +321,9 @@ def _parse_letters(text: str) -> Node | None:
 
 
 def _is_measure(match: re.Match[str], node: Node | None) -> bool:
-    """Return whether what follows the value is a unit: known, marked as text, or no product of letters."""
+    """Return whether what follows the value is a unit: known, marked as text, or a word behind a number."""
     name = match.group("unit")
-    if node is None or "\\text" in name:
+    if "\\text" in name or (node is None and re.search(r"\d", match.group("value"))):
         return True
     attached = match.end("value") == match.start("unit")
     return units.is_known(name) and not (attached and len(name) == 1)

@@ -29,7 +29,7 @@ class BoxParams(Params):
     reference_frame: Frame = "pixels"
     """What the reference's coordinates are measured in; overlaps are measured in this frame."""
     rounding: Rounding = "none"
-    """`truncate` drops the fraction of the completion's coordinates, after the move to the reference's frame."""
+    """`truncate` drops fractions of the completion's coordinates, after the move to the reference's frame."""
     max_boxes: Annotated[int, Field(ge=1, le=2000)] = 1000
     """A completion with more is the policy's failure (`too_many`), a reference with more an item error."""
 

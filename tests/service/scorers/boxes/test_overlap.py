@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visreward_service.scorers.boxes import measure_giou, measure_iou, measure_iou_off_by_one
@@ -33,11 +33,13 @@ def count_pixels(left: list[float], right: list[float]) -> float:
 
 
 @given(box(), box())
+@settings(deadline=None)
 def test_iou_is_the_share_of_unit_squares_in_common(left: list[float], right: list[float]) -> None:
     assert measure_iou(one(*left), one(*right))[0, 0] == pytest.approx(count_pixels(left, right), abs=1e-12)
 
 
 @given(box(), box())
+@settings(deadline=None)
 def test_giou_lies_between_minus_one_and_iou(left: list[float], right: list[float]) -> None:
     giou = measure_giou(one(*left), one(*right))[0, 0]
     assert -1.0 <= giou <= measure_iou(one(*left), one(*right))[0, 0] + 1e-12
