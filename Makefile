@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: serve test test-slow lint format bench bundled-model clean
+.PHONY: serve test test-slow test-image lint format bench bundled-model clean
 
 serve: $(INSTALLED)
 	$(BIN)/visreward serve
@@ -14,6 +14,9 @@ test: $(INSTALLED) lint
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
+
+test-image: $(INSTALLED)
+	$(BIN)/pytest -m image
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ import pytest
 from tests.deploy.clean_root import Image, built_image, stop
 from tests.deploy.scraped import spread
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.image
 
 
 @pytest.fixture(scope="module")

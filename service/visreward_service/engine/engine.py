@@ -55,6 +55,7 @@ class Engine:
         self.metrics = parts.metrics
         self._draining = False
         self._started = False
+        self.metrics.rule_restarts.set_function(lambda: parts.rules.counters.restarts)
 
     async def start(self) -> None:
         """Start the models' loops and the rule workers."""

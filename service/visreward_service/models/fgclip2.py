@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 # The schemas come before transformers, whose model classes import torchvision.
 from visreward_service.models import torchvision_schemas  # noqa: F401
-from visreward_service.models.attention import spread
 from visreward_service.models.base import Model, Pixels
 from visreward_service.models.encoder import Parts
 from visreward_service.models.folder import open_folder, refuse_type
 from visreward_service.models.patches import FGCLIP2_BUDGETS
+from visreward_service.models.pooling import spread
 from visreward_service.models.settings import ModelSettings
 from visreward_service.models.siglip2 import (
     NaflexEncoder,

@@ -13,8 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-MOST_ROWS = 256
-
 
 class SteadyLinear(nn.Linear):
     """A linear layer that never multiplies fewer than `rows` rows."""
@@ -27,6 +25,47 @@ class SteadyLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         return multiply(input, self.weight, self.bias, rows=self.rows)
+
+
+class SteadyAttention(nn.MultiheadAttention):
+    """Multi-head attention, batch first, by steady products.
+
+    torch's own multiplies three axes that are not contiguous, for which it takes one product per position.
+    """
+
+    def __init__(self, layer: nn.MultiheadAttention) -> None:
+        nn.Module.__init__(self)
+        self.embed_dim, self.num_heads, self.batch_first = layer.embed_dim, layer.num_heads, True
+        self.in_proj_weight, self.in_proj_bias = layer.in_proj_weight, layer.in_proj_bias
+        self.out_proj = layer.out_proj
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = False,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, None]:
+        """Return (B, Q, D) and no weights. `attn_mask` is as in `scaled_dot_product_attention`."""
+        del value, need_weights, average_attn_weights, is_causal
+        if key_padding_mask is not None:
+            raise ValueError("give a mask as attn_mask")
+        return attend(self, query, key, attn_mask), None
+
+
+def attend(attention: nn.MultiheadAttention, queries: Tensor, states: Tensor, mask: Tensor | None) -> Tensor:
+    """Return what `attention(queries, states, states)` returns, (B, Q, D)."""
+    weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
+    rows = steady_rows(weights[0], biases[0])
+    inputs = (queries, states, states)
+    projected = [multiply(x, weight, bias, rows=rows) for x, weight, bias in zip(inputs, weights, biases)]
+    q, k, v = (x.reshape(*x.shape[:2], attention.num_heads, -1).transpose(1, 2) for x in projected)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
+    return multiply(mixed, attention.out_proj.weight, attention.out_proj.bias, rows=rows)
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None, *, rows: int) -> Tensor:
@@ -42,12 +81,20 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None, *, rows: int) -> Te
 
 
 def make_steady(module: nn.Module) -> None:
-    """Replace every plain linear layer inside the module by a steady one over the same parameters."""
+    """Replace linear and attention layers inside the module by steady ones over the same parameters."""
     for name, child in module.named_children():
         if type(child) is nn.Linear:
             setattr(module, name, SteadyLinear(child))
+        elif type(child) is nn.MultiheadAttention and child.batch_first and is_plain(child):
+            setattr(module, name, SteadyAttention(child))
         else:
             make_steady(child)
+
+
+def is_plain(attention: nn.MultiheadAttention) -> bool:
+    """Whether the layer has one matrix for queries, keys and values, a bias, and nothing out of the ordinary."""
+    whole = attention.in_proj_weight is not None and attention.in_proj_bias is not None
+    return whole and attention.bias_k is None and not attention.add_zero_attn
 
 
 def steady_rows(weight: Tensor, bias: Tensor | None = None) -> int:
@@ -60,23 +107,23 @@ def steady_rows(weight: Tensor, bias: Tensor | None = None) -> int:
 
 @cache
 def find_steady_rows(outputs: int, inputs: int, has_bias: bool, dtype: torch.dtype, num_threads: int) -> int:
-    """Return the fewest rows from which on a row's bits are those it has among many, by trying.
+    """Return the fewest rows, a power of two, from which on a row has the bits it has among many.
 
-    The number of threads changes the answer and is an argument for the cache's sake.
+    By trying: kernels are chosen by the shape of a product, not by its values.
     """
-    del num_threads
+    most = 16 * max(num_threads, 4)
     dice = torch.Generator().manual_seed(0)
-    x = torch.randn(2 * MOST_ROWS, inputs, generator=dice).to(dtype)
+    x = torch.randn(2 * most, inputs, generator=dice).to(dtype)
     weight = (torch.randn(outputs, inputs, generator=dice) * inputs**-0.5).to(dtype)
     bias = torch.randn(outputs, generator=dice).to(dtype) if has_bias else None
     among_many = F.linear(x, weight, bias)
-    fewest = MOST_ROWS
-    while fewest >= 1:
-        counts = (fewest, fewest + 1, fewest * 3 // 2)
-        if not all(torch.equal(F.linear(x[:count], weight, bias), among_many[:count]) for count in counts):
-            return fewest * 2
-        fewest //= 2
-    return 1
+    rows = 1
+    while rows < most and not all(
+        torch.equal(F.linear(x[:count], weight, bias), among_many[:count])
+        for count in (rows, rows + 1, rows * 3 // 2)
+    ):
+        rows *= 2
+    return rows
 
 
 def normalise(rows: Tensor) -> Tensor:

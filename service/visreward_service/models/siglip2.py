@@ -15,7 +15,6 @@ from torch import Tensor
 
 # The schemas come before transformers, whose model classes import torchvision.
 from visreward_service.models import torchvision_schemas  # noqa: F401
-from visreward_service.models.attention import pool
 from visreward_service.models.base import Model, Pixels
 from visreward_service.models.encoder import Encoder, Parts
 from visreward_service.models.errors import ModelError
@@ -29,6 +28,7 @@ from visreward_service.models.folder import (
     triple,
 )
 from visreward_service.models.patches import PatchPreprocessing
+from visreward_service.models.pooling import pool
 from visreward_service.models.settings import ModelSettings
 from visreward_service.models.tokens import TextReader, check_vocabulary, read_tokenizer
 from visreward_service.models.weights import check_module, load_exactly, read_json

@@ -142,7 +142,9 @@ class Catalog:
 class Params(BaseModel):
     """Parameters of a term, as they stand in its recipe."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 P = TypeVar("P", bound=Params)

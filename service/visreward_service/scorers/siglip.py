@@ -39,7 +39,7 @@ class SigLipParams(Params):
 
 
 class SigLip(Scorer[SigLipParams]):
-    """sigmoid(cos * exp(logit_scale) + logit_bias): the pair's probability (Zhai et al., arXiv 2303.15343, 3.2).
+    """sigmoid(cos * exp(logit_scale) + logit_bias): the pair's probability (arXiv 2303.15343, 3.2).
 
     Probabilities of a pair on its own, 0..1; they do not add up over texts. `cos` is the cosine itself.
     """
@@ -53,6 +53,9 @@ class SigLip(Scorer[SigLipParams]):
         facts = catalog.models.get(params.model)
         if facts is not None and (facts.logit_scale is None or facts.logit_bias is None):
             raise ValueError(f'model "{params.model}" has no logit scale and bias; siglip needs both')
+        # Whoever binds the recipe refuses an unknown model; its cosines would have no finite logit here.
+        self._scale = math.nan if facts is None or facts.logit_scale is None else facts.logit_scale
+        self._bias = math.nan if facts is None or facts.logit_bias is None else facts.logit_bias
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -88,10 +91,7 @@ class SigLip(Scorer[SigLipParams]):
         return Score({"probability": self._probability(cos), "cos": cos}, details)
 
     def _probability(self, cos: float) -> float:
-        facts = self.catalog.models[self.params.model]
-        assert facts.logit_scale is not None
-        assert facts.logit_bias is not None
-        logit = cos * facts.logit_scale + facts.logit_bias
+        logit = cos * self._scale + self._bias
         if not math.isfinite(logit):
             raise Fault(Code.NOT_FINITE, "the pair has no finite logit")
         if logit >= 0:

@@ -83,6 +83,8 @@ class Similarity(Scorer[SimilarityParams]):
             first, second = (digests[at] for at in (self.params.first, self.params.second))
             return ImageEncoding(self.params.model, first), ImageEncoding(self.params.model, second)
         if self.params.absent == "fault":
-            message = f"the recipe compares images {self.params.first} and {self.params.second}, counted from 0"
+            message = (
+                f"the recipe compares images {self.params.first} and {self.params.second}, counted from 0"
+            )
             raise Fault(Code.MISSING_FIELD, f"{message}; the item has {len(digests)}", field="images")
         return None

@@ -101,15 +101,25 @@ async def test_more_endless_calls_than_workers_do_not_hold_up_the_others(
     assert [code_of(outcome) for outcome in await endless] == [Code.RULE_FAILED] * 6
 
 
-async def test_time_in_the_queue_does_not_count(pool: RulePool) -> None:
-    # Done by two workers, the last begins after more than four limits, which is what the clock allows a call.
-    outcomes = await pool.run([call("sleep", 0.03, n) for n in range(120)])
-    assert outcomes == [0.03] * 120
+async def test_time_in_the_queue_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    # Together they take the only worker twice as long as the clock allows one call.
+    pool = RulePool(RULES, 1, time_limit_seconds=0.1, memory_limit_bytes=2**28, patience_seconds=60)
+    await pool.start()
+    outcomes = await pool.run([call("sleep", 0.1, n) for n in range(20)])
+    await pool.close()
+    assert outcomes == [0.1] * 20
 
 
-async def test_waiting_does_not_count_as_work_but_the_clock_ends_it_too(pool: RulePool) -> None:
-    outcomes = await pool.run([call("sleep", 1.5 * LIMIT_SECONDS), call("sleep", 60.0)])
-    assert [outcomes[0], code_of(outcomes[1])] == [1.5 * LIMIT_SECONDS, Code.RULE_TIMEOUT]
+async def test_waiting_does_not_count_as_work_but_the_clock_ends_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    pool = RulePool(RULES, 1, time_limit_seconds=0.1, memory_limit_bytes=2**28)
+    await pool.start()
+    outcomes = await pool.run([call("sleep", 0.2), call("sleep", 600.0)])
+    await pool.close()
+    assert [outcomes[0], code_of(outcomes[1])] == [0.2, Code.RULE_TIMEOUT]
 
 
 async def test_a_slow_call_that_is_set_aside_still_gives_its_value(pool: RulePool) -> None:

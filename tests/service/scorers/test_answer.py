@@ -25,7 +25,9 @@ def subject(
     golds: Sequence[str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Subject:
-    reference = Reference(answer=gold, answers=None if golds is None else list(golds), extra=dict(extra or {}))
+    reference = Reference(
+        answer=gold, answers=None if golds is None else list(golds), extra=dict(extra or {})
+    )
     item = Item(id="1", completion=completion or "", reference=reference)
     return Subject(item, {"completion": completion, "prompt": None})
 
@@ -78,7 +80,14 @@ def test_mathruler_is_the_default_and_gets_the_piece_as_it_is_and_the_gold_answe
 
 def test_plain_pairs_ask_for_no_work() -> None:
     answer = scorer()
-    for given, gold in (("42", "42"), ("7", "42"), ("B", "b"), ("0.5", "0.25"), ("cat", "dog"), ("(1,2)", "(1,2)")):
+    for given, gold in (
+        ("42", "42"),
+        ("7", "42"),
+        ("B", "b"),
+        ("0.5", "0.25"),
+        ("cat", "dog"),
+        ("(1,2)", "(1,2)"),
+    ):
         assert list(answer.prepare(subject(given, gold))) == []
 
 
@@ -208,7 +217,9 @@ def test_a_route_needs_its_map_and_no_gold_answer() -> None:
         ({"threshold": 0.0}, "threshold"),
     ],
 )
-def test_a_parameter_that_the_kind_does_not_take_is_refused_by_name(params: dict[str, Any], word: str) -> None:
+def test_a_parameter_that_the_kind_does_not_take_is_refused_by_name(
+    params: dict[str, Any], word: str
+) -> None:
     with pytest.raises(ValidationError, match=word):
         AnswerParams.model_validate(params)
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from visreward_service.models.bundled import losses
-from visreward_service.models.bundled.batches import NUM_FALSE_DESCRIPTIONS, Batch
+from visreward_service.models.bundled.batches import COUNT, NUM_FALSE_DESCRIPTIONS, Batch
 from visreward_service.models.bundled.folder import normalised
 from visreward_service.models.bundled.hints import Hints
 from visreward_service.models.bundled.recipe import Recipe
@@ -30,6 +30,7 @@ WEIGHTS = {
     "caption": 0.5,
     "caption_negative": 2.0,
     "image": 1.0,
+    "summary": 3.0,
     "hint": 1.0,
     "caption_hint": 0.5,
     "place_hint": 0.5,
@@ -109,7 +110,7 @@ class Learner:
         pooled, dense = pooled.float(), dense.float()
         images = F.normalize(pooled, dim=-1)
         hinted = step >= self.recipe.hints_from
-        parts = self.phrase_losses(batch, images, dense, hinted=hinted)
+        parts = self.phrase_losses(step, batch, images, dense)
         for name, ids, num_texts in (
             ("caption", batch.captions, 1 + len(NEGATIVE_KINDS)),
             ("place", batch.places, 1 + len(NEGATIVE_KINDS)),
@@ -129,7 +130,7 @@ class Learner:
         return parts
 
     def phrase_losses(
-        self, batch: Batch, images: Tensor, dense: Tensor, *, hinted: bool
+        self, step: int, batch: Batch, images: Tensor, dense: Tensor
     ) -> dict[str, Tensor]:
         phrases = self.texts(torch_ids(batch.phrases), "short")
         thing_scenes, phrase_scenes = torch_ids(batch.thing_scenes), torch_ids(batch.phrase_scenes)
@@ -151,7 +152,10 @@ class Learner:
         parts = {"region": region, "pointing": pointing, "phrase": phrase}
         if batch.places is not None:
             parts["image"] = losses.region_loss(images, phrases, named.scenes, self.scale("logit_scale"))
-        if hinted:
+        if step >= self.recipe.summary_from:
+            counts = torch_ids(batch.thing_attributes)[:, COUNT] + 1
+            parts["summary"] = losses.summary_loss(images, regions, counts, thing_scenes)
+        if step >= self.recipe.hints_from:
             of_phrases = self.hints.of_attributes(phrases, torch_ids(batch.phrase_attributes))
             of_regions = self.hints.of_attributes(regions, torch_ids(batch.thing_attributes))
             parts["hint"] = of_phrases + of_regions

@@ -16,7 +16,7 @@ class Recipe:
     """How a model is trained. Everything but the weights' last bits follows from it."""
 
     seed: int = 1
-    steps: int = 5000
+    steps: int = 5100
     batch_size: int = 24
     num_scenes: int = 32_000
     captions_from: int = 650
@@ -24,12 +24,13 @@ class Recipe:
     descriptions_from: int = 2250
     statements_from: int = 2750
     hints_from: int = 3250
+    summary_from: int = 4000
     positions_at: int = 3500
     "When sines are added to the vision tower's positions. Phrases are learned sooner without them."
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     horizon: int = 6500
-    cooldown_steps: int = 600
+    cooldown_steps: int = 500
     weight_decay: float = 0.02
     bfloat16: bool = True
     "Matrix products in bfloat16; about a third faster where the processor has them."

@@ -150,7 +150,10 @@ def _compare(had: Amount, wanted: Amount, options: NumberOptions) -> Verdict:
     difference = abs(_minus(value, target))
     tolerances = _decimal(options.absolute), _times(abs(target), _decimal(options.relative))
     if any(tolerances):
-        right, how = any(_minus(allowed, difference) >= 0 for allowed in tolerances), "numbers within tolerance"
+        right, how = (
+            any(_minus(allowed, difference) >= 0 for allowed in tolerances),
+            "numbers within tolerance",
+        )
     else:
         right, how = _equal(value, target), "numbers"
     return Verdict.of(bool(right), how, given=_shown(value), gold=_shown(target))

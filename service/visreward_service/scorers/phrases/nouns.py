@@ -5,13 +5,17 @@ tokens, because the chunkers' own tokenizers and patterns are quadratic in a sen
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 Chunker = Literal["textblob", "spacy"]
+Place = Literal["begin", "inside", "outside"]
+"""Of a word in a noun phrase."""
 
 MAX_WINDOW = 48
 """Tokens that a chunker sees at once."""
@@ -21,13 +25,18 @@ MAX_WORD_CHARACTERS = 32
 TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s]|_+|\n{2,}")
 STOPS = frozenset(".!?;:#*|\n")
 
-DETERMINERS = frozenset(
-    "a an the this that these those some any each every both all its his her their our my your".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+DETERMINERS = _words(
+    "a an the this that these those some any each every both all its his her their our my your"
 )
-NOT_SEEN = frozenset(
-    "image picture photo photograph figure scene background view there it he she they we you i "
-    "top bottom left right centre center middle side corner edge front back rest total "
-    "description step answer rationale rationales one something nothing everything what which who".split()
+NOT_SEEN = _words(
+    "image picture photo photograph figure scene background view there it he she they we you i top "
+    "bottom left right centre center middle side corner edge front back rest total description step "
+    "answer rationale rationales one something nothing everything what which who"
 )
 """Heads of phrases that name a place in the picture, the picture itself or nothing at all."""
 
@@ -39,17 +48,29 @@ class Token(NamedTuple):
 
     text: str
     noun: bool
-    chunk: Literal["begin", "inside", "outside"]
+    chunk: Place
 
 
 Chunk = Callable[[Sequence[str]], Iterable[Token]]
 """From the words of one window to the same words, each marked with its place in a noun phrase."""
 
 
+def check_chunker(name: Chunker) -> None:
+    """Raise ValueError where the chunker cannot be loaded.
+
+    textblob is only looked for, which is quick enough for every reading of the recipes; it brings its data.
+    """
+    if name == "textblob" and find_spec("textblob") is not None:
+        return
+    load_chunker(name)
+
+
 @lru_cache(maxsize=2)
 def load_chunker(name: Chunker) -> Chunk:
     """Return the chunker, its lexicon loaded. Raises ValueError where its package or its data is absent."""
-    with _loading:  # textblob fills its lexicon on first use, which two threads must not do at once
+    # textblob fills its lexicon on first use, which two threads must not do at once; it leaves files open.
+    with _loading, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
         try:
             chunk = _LOADERS[name]()
         except (ImportError, OSError) as error:
@@ -104,13 +125,49 @@ def group(tokens: Iterable[Token]) -> Iterator[list[str]]:
         if token.chunk != "outside" and token.text[0].isalnum():
             words.append(token.text.lower())
             noun = noun or token.noun
-    return
 
 
 def strip_determiners(words: list[str]) -> list[str]:
     """Return the words without the determiners in front."""
     start = next((i for i, word in enumerate(words) if word not in DETERMINERS), len(words))
     return words[start:]
+
+
+def mend(tagged: Sequence[tuple[str, str, str]]) -> Iterator[Token]:
+    """Yield words with textblob's tags and chunks, the nouns that its lexicon takes for verbs put right.
+
+    "A small green cross" has no noun there. After an article or a number, words up to a verb that cannot
+    follow them are a noun phrase: no verb follows an adjective, no plain form "a ... cyan", and no singular
+    form "two ... cyan".
+    """
+    marks = [_PLACES.get(mark, "outside") for _, _, mark in tagged]
+    nouns = [tag.startswith("NN") for _, tag, _ in tagged]
+    start: int | None = None
+    for at, (word, tag, _) in enumerate(tagged):
+        if start is not None and tag in _VERBS and word.lower() not in _AUXILIARIES:
+            if _lacks_noun(tagged[start:at], tag):
+                nouns[at] = True
+                marks[start : at + 1] = ["begin", *["inside"] * (at - start)]
+            start = None
+        elif tag in ("DT", "PRP$") or (tag == "CD" and start is None):
+            start = at
+        elif not tag.startswith(("JJ", "NN", "CD")):
+            start = None
+    for (word, _, _), noun, mark in zip(tagged, nouns, marks):
+        yield Token(word, noun, mark)
+
+
+def _lacks_noun(words: Sequence[tuple[str, str, str]], verb: str) -> bool:
+    """Return whether a verb cannot follow the words, so that it is their noun."""
+    first, last = words[0][0].lower(), words[-1][1]
+    if last.startswith("JJ"):
+        return True
+    if last in ("DT", "PRP$", "CD"):
+        return first not in _PRONOUNS
+    singular_verb = verb == "VBZ"
+    if words[0][1] == "CD" and first != "one":
+        return last == "NN" and singular_verb
+    return first in ("a", "an") and last == "NN" and not singular_verb
 
 
 def _load_textblob() -> Chunk:
@@ -120,8 +177,7 @@ def _load_textblob() -> Chunk:
     def chunk(words: Sequence[str]) -> Iterator[Token]:
         parsed = parse(" ".join(words), tokenize=False, tags=True, chunks=True, collapse=False)
         for sentence in parsed:
-            for word, tag, mark, *_ in sentence:
-                yield Token(word, tag.startswith("NN"), _PLACES.get(mark, "outside"))
+            yield from mend([(word, tag, mark) for word, tag, mark, *_ in sentence])
 
     return chunk
 
@@ -142,11 +198,14 @@ def _load_spacy() -> Chunk:
         starts = {span.start for span in document.noun_chunks}
         inside = {at for span in document.noun_chunks for at in range(span.start, span.end)}
         for token in document:
-            place = "begin" if token.i in starts else "inside" if token.i in inside else "outside"
-            yield Token(token.text, token.pos_ in ("NOUN", "PROPN"), place)  # type: ignore[arg-type]
+            place: Place = "begin" if token.i in starts else "inside" if token.i in inside else "outside"
+            yield Token(token.text, token.pos_ in ("NOUN", "PROPN"), place)
 
     return chunk
 
 
-_PLACES: dict[str, Literal["begin", "inside", "outside"]] = {"B-NP": "begin", "I-NP": "inside"}
+_VERBS = ("VB", "VBZ", "VBP")
+_AUXILIARIES = _words("am are be can did do does had has have is was were")
+_PRONOUNS = _words("all both each some that these this those")
+_PLACES: dict[str, Place] = {"B-NP": "begin", "I-NP": "inside"}
 _LOADERS: dict[Chunker, Callable[[], Chunk]] = {"textblob": _load_textblob, "spacy": _load_spacy}

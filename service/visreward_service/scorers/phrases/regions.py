@@ -69,7 +69,10 @@ def pool_box(image: ImageFeatures, box: Sequence[float]) -> Vector:
     """
     rows, columns = image.grid
     x1, y1, x2, y2 = box
-    down, across = _axis_weights(y1 * rows, y2 * rows, rows), _axis_weights(x1 * columns, x2 * columns, columns)
+    down, across = (
+        _axis_weights(y1 * rows, y2 * rows, rows),
+        _axis_weights(x1 * columns, x2 * columns, columns),
+    )
     weights = (down[:, None] * across[None, :]).reshape(-1, 1)
     pooled = np.add.reduce(image.vectors.astype(np.float64) * weights, axis=0)
     length = float(np.sqrt(np.add.reduce(pooled * pooled)))

@@ -25,7 +25,7 @@ from visreward_service.scorers.base import (
 )
 from visreward_service.scorers.phrases.aggregates import aggregate
 from visreward_service.scorers.phrases.heatmap import draw_heatmap
-from visreward_service.scorers.phrases.nouns import Chunker, load_chunker, noun_phrases
+from visreward_service.scorers.phrases.nouns import Chunker, check_chunker, noun_phrases
 from visreward_service.scorers.phrases.regions import grow_box, pool_box, similarity_map
 
 OUTPUTS = ("mean", "min", "soft_min", "fraction", "num_phrases")
@@ -53,7 +53,7 @@ class PhrasesParams(Params):
     """A score from here up counts for `fraction`."""
     sharpness: Positive = 20.0
     """Of `soft_min`."""
-    grow: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.5
+    grow: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.3
     """How far from the map's median to its peak a patch must be to belong to the best box."""
     calibration: Literal["none", "negatives"] = "none"
     """`negatives`: a phrase's score is its probability among itself and its own negatives."""
@@ -78,12 +78,14 @@ class Phrases(Scorer[PhrasesParams]):
         if params.against == "image":
             check_model(catalog, params.model, params.branch)
         if params.source == "completion":
-            load_chunker(params.chunker)
+            check_chunker(params.chunker)
         facts = catalog.models.get(params.model)
         self._scale = facts.logit_scale if facts is not None else None
         if params.calibration == "negatives":
             if params.source != "reference":
-                raise ValueError('calibration "negatives" needs source = "reference": they come with the phrases')
+                raise ValueError(
+                    'calibration "negatives" needs source = "reference": they come with the phrases'
+                )
             if facts is not None and self._scale is None:
                 raise ValueError(f'model "{params.model}" has no logit scale, which calibration needs')
 
@@ -199,7 +201,7 @@ class Phrases(Scorer[PhrasesParams]):
     def _compare(
         self, images: Mapping[str, ImageFeatures], text: TextFeatures, box: Sequence[float] | None
     ) -> float:
-        """Return the cosine with what the phrase is compared with; without a box, with the text's own best."""
+        """Return the cosine with what a phrase is compared with; without a box, with the text's own best."""
         if self.params.against == "image":
             cos = cosine(images["pooled"].vectors, text.vector)
         else:

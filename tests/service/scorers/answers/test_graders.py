@@ -44,7 +44,11 @@ def texts(rng: random.Random) -> Iterator[tuple[str, str]]:
         if kind < 0.1:
             gold = given
         elif kind < 0.5:
-            gold = given + rng.choice(("0", ".0", " ", "00000001", "1", ".")) if rng.random() < 0.7 else given.strip("0")
+            gold = (
+                given + rng.choice(("0", ".0", " ", "00000001", "1", "."))
+                if rng.random() < 0.7
+                else given.strip("0")
+            )
         else:
             gold = plain_number(rng) if rng.random() < 0.5 else rng.choice((*WORDS, rng.choice("ABCDeiNx")))
         yield given, gold

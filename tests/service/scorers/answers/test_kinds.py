@@ -196,7 +196,9 @@ def test_the_edit_distance_is_that_of_the_textbook() -> None:
         for place, character in enumerate(left, start=1):
             previous, row = row, [place]
             for other, candidate in enumerate(right):
-                row.append(min(row[-1] + 1, previous[other + 1] + 1, previous[other] + (character != candidate)))
+                row.append(
+                    min(row[-1] + 1, previous[other + 1] + 1, previous[other] + (character != candidate))
+                )
         return row[-1]
 
     rng = random.Random(2)
@@ -304,11 +306,15 @@ def test_a_change_that_only_removes_words_has_no_first_changed_word() -> None:
         score("span", "ball", "ball", rule="first_token", original="red ball")
 
 
-LINES = json.dumps({"Line 1": ["Ann", "Bea", "Cat Station"], "Line 2": ["Cat", "Dan"], "Line 3": ["Dan", "Eve"]})
+LINES = json.dumps(
+    {"Line 1": ["Ann", "Bea", "Cat Station"], "Line 2": ["Cat", "Dan"], "Line 3": ["Dan", "Eve"]}
+)
 
 
 def route(*rides: tuple[str, str, str]) -> str:
-    return "\n--\n".join(f"Route Name: {line}\nDeparture Stop: {a}\nArrival Stop: {b}" for line, a, b in rides)
+    return "\n--\n".join(
+        f"Route Name: {line}\nDeparture Stop: {a}\nArrival Stop: {b}" for line, a, b in rides
+    )
 
 
 FIRST, SECOND, THIRD = ("Line 1", "Ann", "Cat"), ("Line 2", "Cat Metro", "Dan"), ("Line 3", "Dan", "Eve")

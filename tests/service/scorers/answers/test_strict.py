@@ -13,7 +13,9 @@ from visreward_service.scorers.answers.verdict import UnreadableGold
 def test_it_is_right_on_the_whole_corpus() -> None:
     pairs = list(corpus.pairs())
     assert len(pairs) >= 3000
-    mistakes = [pair for pair in pairs if (strict.judge(pair.given, pair.gold).score == 1.0) != pair.variant.right]
+    mistakes = [
+        pair for pair in pairs if (strict.judge(pair.given, pair.gold).score == 1.0) != pair.variant.right
+    ]
     assert not mistakes
 
 
@@ -26,7 +28,25 @@ def test_it_is_right_on_other_corpora_of_the_same_making(seed: int) -> None:
 
 def test_the_shortcut_says_what_the_whole_comparison_says() -> None:
     rng = random.Random(3)
-    texts = ["0", "-0", "7", "-7", "07", "7.0", "7.50", "7.5", ".5", "0.5", "B", "b", "x", "-", ".", "٣", "7."]
+    texts = [
+        "0",
+        "-0",
+        "7",
+        "-7",
+        "07",
+        "7.0",
+        "7.50",
+        "7.5",
+        ".5",
+        "0.5",
+        "B",
+        "b",
+        "x",
+        "-",
+        ".",
+        "٣",
+        "7.",
+    ]
     num_settled = 0
     for _ in range(2000):
         given, gold = rng.choice(texts), rng.choice(texts)
@@ -102,7 +122,9 @@ def test_these_are_not_the_same(given: str, gold: str) -> None:
     assert strict.judge(given, gold).score == 0.0
 
 
-@pytest.mark.parametrize("gold", ["", " ", "\\int_0^1 x dx", "9^{9^{9^9}}", "\\frac{1}{", "((1)", "1 + + \\", "9" * 100_000])
+@pytest.mark.parametrize(
+    "gold", ["", " ", "\\int_0^1 x dx", "9^{9^{9^9}}", "\\frac{1}{", "((1)", "1 + + \\", "9" * 100_000]
+)
 def test_a_gold_answer_that_cannot_be_read_or_computed_gives_no_verdict(gold: str) -> None:
     with pytest.raises(UnreadableGold):
         strict.judge("5", gold)
