@@ -84,7 +84,10 @@ class Metrics:
         )
         self.pending = Gauge("visreward_pending_items", "Items admitted and not yet answered.", registry=new)
         self.refused = Counter(
-            "visreward_refused", "Requests refused for lack of room, by what was full.", ["full_of"], registry=new
+            "visreward_refused",
+            "Requests refused for lack of room, by what was full.",
+            ["full_of"],
+            registry=new,
         )
         self.rule_restarts = Gauge("visreward_rule_worker_restarts", "Rule workers replaced.", registry=new)
 

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import httpx
 import pytest
-from tests.client.small_service import SmallService, running_service
 
+from tests.client.small_service import SmallService, running_service
 from visreward import AsyncRewardClient, RetryPolicy, RewardClient, ScoreResult
 
 QUICK = RetryPolicy(max_attempts=4, base_seconds=0.001, max_backoff_seconds=0.002, max_total_seconds=20)

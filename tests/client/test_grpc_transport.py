@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+
 from tests.service.grpc.conftest import Service, serving
 from tests.service.scenes_data import item, picture
-
 from visreward import AsyncRewardClient, RewardClient
 from visreward.errors import ConnectionFailedError, OverloadedError, UnknownNameError
 from visreward.grpc_transport import AsyncGrpcTransport

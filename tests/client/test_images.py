@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.client.small_service import SmallService
 
+from tests.client.small_service import SmallService
 from visreward import Limits, ScoreResult
 from visreward.images import ImageError, encode_pillow
 from visreward.protocol import Code

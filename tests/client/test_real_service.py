@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import uvicorn
-from tests.service.scenes_data import item, picture
 
+from tests.service.scenes_data import item, picture
 from visreward import AsyncRewardClient, ItemError, Limits, RewardClient, UnknownNameError
 from visreward.cli.program import run_program
 from visreward.protocol import Code

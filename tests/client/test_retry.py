@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+
 from tests.client.conftest import QUICK, Ask
 from tests.client.small_service import Fault, SmallService, running_service
-
 from visreward import (
     AnswerTimeoutError,
     AsyncRewardClient,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.client.small_service import SmallService
 
+from tests.client.small_service import SmallService
 from visreward import InvalidRequestError, ItemError, ItemInput, RewardClient, ScoreResult, protocol
 from visreward.protocol import Code
 

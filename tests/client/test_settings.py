@@ -4,8 +4,8 @@ import asyncio
 
 import httpx
 import pytest
-from tests.client.small_service import SmallService
 
+from tests.client.small_service import SmallService
 from visreward import AsyncRewardClient, RewardClient
 
 ITEMS = [{"completion": "four"}]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.client.small_service import Fault, SmallService
 
+from tests.client.small_service import Fault, SmallService
 from visreward import AsyncRewardClient, InvalidRequestError, Limits, RewardClient, ScoreResult
 from visreward.groups import summarise
 from visreward.items import Sendable

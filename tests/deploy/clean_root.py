@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.deploy.files import ROOT, find_tool
 
 BASE = "localhost/clean-python"

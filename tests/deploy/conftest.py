@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from tests.deploy.scraped import Scraped, running_service
 
 

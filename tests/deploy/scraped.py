@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
-from tests.service.scenes_data import item, picture
 
+from tests.service.scenes_data import item, picture
 from visreward_service.main import build_engine
 from visreward_service.rest import create_app
 from visreward_service.settings import RedisSettings, RuleSettings, Settings

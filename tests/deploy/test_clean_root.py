@@ -9,6 +9,7 @@ from subprocess import Popen
 
 import httpx
 import pytest
+
 from tests.deploy.clean_root import Image, built_image, stop
 from tests.deploy.scraped import spread
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+
 from tests.deploy.files import (
     MONITORING,
     ROOT,

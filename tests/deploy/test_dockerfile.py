@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.deploy.files import ROOT, image_environment, lineage, run_tool, settings_in, stages
 
 TARGETS = ("cpu", "cuda")

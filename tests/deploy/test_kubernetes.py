@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from tests.deploy.files import (
     K8S,
     MONITORING,
@@ -18,7 +19,6 @@ from tests.deploy.files import (
     run_tool,
     settings_in,
 )
-
 from visreward_service.settings import Settings, SettingsError
 
 CUSTOM = {"ServiceMonitor", "PrometheusRule"}

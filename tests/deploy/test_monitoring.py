@@ -4,6 +4,7 @@ import re
 from itertools import combinations
 
 import pytest
+
 from tests.deploy.files import ROOT, run_tool
 from tests.deploy.queries import Query, adapter_query, alert_queries, dashboard, panel_queries, panels
 from tests.deploy.scraped import Scraped

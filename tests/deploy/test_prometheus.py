@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+
 from tests.deploy.files import MONITORING, find_tool
 from tests.deploy.queries import Query, adapter_query, alert_queries, panel_queries
 from tests.deploy.scraped import Scraped

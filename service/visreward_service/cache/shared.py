@@ -44,7 +44,10 @@ class SharedCache:
     ) -> None:
         """Connect at the first use. Raises ValueError where `url` is not a Redis URL."""
         self._redis: Redis = Redis.from_url(
-            url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, decode_responses=False
+            url,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            decode_responses=False,
         )
         self._ttl_ms = max(int(ttl_seconds * 1000), 1)
         self._timeout_seconds = timeout_seconds
@@ -67,7 +70,7 @@ class SharedCache:
         return [self._unpack(name, value) for name, value in zip(names, values)]
 
     async def put_many(self, entries: Sequence[tuple[str, Vector]]) -> None:
-        """Write the vectors in the background. What does not fit the bound on writes under way is left out."""
+        """Write the vectors in the background; what is over the bound on writes under way is left out."""
         if not entries or self._paused():
             return
         if len(self._writes) >= MAX_WRITES_UNDER_WAY:

@@ -174,7 +174,7 @@ class Engine:
         return self._parts.store.missing(digests)
 
     async def keep_image(self, digest: str, data: bytes) -> None:
-        """Keep an image for later requests to name by its digest. Raises `RequestFault` where it is unusable."""
+        """Keep an image for later requests to name by digest. Raises `RequestFault` where it is unusable."""
         checked = await self._off_loop(lambda: check_image(data, digest, "image", self.limits))
         if isinstance(checked, Fault):
             raise RequestFault(checked.code, checked.message, field=checked.field)

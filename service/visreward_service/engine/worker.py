@@ -32,7 +32,7 @@ FORK, KILL = 1, 2
 TIME_LIMIT_SIGNALS = frozenset({signal.SIGPROF, signal.SIGALRM})
 """End a worker at its time limit. The kernel sends them, so that no code in the worker is deaf to them."""
 WALL_FACTOR = 10
-"""The limit is processor time, so that a busy machine makes no call late; the clock may show 10 times that."""
+"""The limit is processor time, so that a busy machine makes no call late; by the clock it is ten times it."""
 
 LIFETIME_CALLS = 5_000
 """Calls after which a worker makes room for a fresh one, because sympy's caches grow."""

@@ -1,4 +1,4 @@
-"""What a model is to the engine: numpy in, numpy out. The engine knows nothing of torch, checkpoints or devices."""
+"""What a model is to the engine: numpy in, numpy out, and nothing of torch, checkpoints or devices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""SigLIP's attention pooling over the published parameters, with a mask that is always given where there is one.
+"""SigLIP's attention pooling over the published parameters, never without the mask that it is given.
 
 transformers' own drops a mask that hides nothing, and an image that fills its budget then goes through other
 kernels than the same image beside one that does not. Knows no files and no images.

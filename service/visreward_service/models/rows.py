@@ -92,7 +92,7 @@ def make_steady(module: nn.Module) -> None:
 
 
 def is_plain(attention: nn.MultiheadAttention) -> bool:
-    """Whether the layer has one matrix for queries, keys and values, a bias, and nothing out of the ordinary."""
+    """Whether the layer has one matrix for queries, keys and values, biases, and nothing unusual."""
     whole = attention.in_proj_weight is not None and attention.in_proj_bias is not None
     return whole and attention.bias_k is None and not attention.add_zero_attn
 

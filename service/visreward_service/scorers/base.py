@@ -1,4 +1,4 @@
-"""What a scorer is: the work it asks for, the score it makes of the results, and nothing about how work is done.
+"""What a scorer is: the work it asks for and the score it makes of the results, not how work is done.
 
 A scorer is built once per recipe term with checked parameters. For each item the engine calls `prepare`,
 does the distinct work of the whole request, and calls `finish` with the results. Both are pure: no I/O, no
@@ -164,7 +164,7 @@ class Scorer(ABC, Generic[P]):
     @property
     @abstractmethod
     def outputs(self) -> tuple[str, ...]:
-        """Names of the numbers in `Score.values`; the first is the term's value unless the recipe says otherwise."""
+        """Names of the numbers in `Score.values`; the first is the term's value unless its recipe says otherwise."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -192,4 +192,4 @@ class Scorer(ABC, Generic[P]):
 
     @abstractmethod
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:
-        """Return the score; `results` holds `ImageFeatures`, `TextFeatures` or a rule's return value by work."""
+        """Return the score; `results` holds features, or what a rule returned, by work."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.client.small_service import SmallService, running_service
 
+from tests.client.small_service import SmallService, running_service
 from visreward.cli.command import Command, CommandError
 from visreward.cli.program import run_program
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.client.small_service import Fault, SmallService, running_service
 
+from tests.client.small_service import Fault, SmallService, running_service
 from visreward.cli.program import run_program
 from visreward.protocol import Code
 

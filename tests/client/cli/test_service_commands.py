@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.client.small_service import running_service
 
+from tests.client.small_service import running_service
 from visreward.cli.program import run_program
 from visreward.protocol import ScoreRequest
 

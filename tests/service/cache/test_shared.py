@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.service.cache.conftest import Server
 
+from tests.service.cache.conftest import Server
 from visreward_service.cache import MemoryCache, SharedCache, Tiers
 from visreward_service.cache.shared import PREFIX, pack, unpack
 from visreward_service.metrics import Metrics

@@ -6,10 +6,10 @@ import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.service.grpc.conftest import unary
 from tests.service.grpc.test_score import SCORE, document, refusal, score
 from tests.service.scenes_data import item
-
 from visreward.protocol.proto import request
 from visreward.protocol.proto import reward_pb2 as reward
 from visreward_service.grpc.proto import inference_pb2 as pb

@@ -6,9 +6,9 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+
 from tests.service.grpc.conftest import Service, unary
 from tests.service.scenes_data import item, pebr, picture, sample
-
 from visreward.protocol import MEANINGS, Code
 from visreward.protocol.proto import answer, request
 from visreward.protocol.proto import reward_pb2 as pb

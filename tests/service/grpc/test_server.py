@@ -9,10 +9,10 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
 from tests.service.grpc.conftest import Service, connected, streaming, unary
 from tests.service.grpc.test_score import SCORE, document, score
 from tests.service.scenes_data import item
-
 from visreward.protocol import Limits
 from visreward.protocol.proto import request
 from visreward.protocol.proto import reward_pb2 as pb

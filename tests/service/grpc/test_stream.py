@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+
 from tests.service.grpc.conftest import Service, connected, streaming
 from tests.service.grpc.test_score import STAGE_1, document, score
 from tests.service.scenes_data import item, picture
-
 from visreward.protocol.proto import request
 from visreward.protocol.proto import reward_pb2 as pb
 from visreward_service.settings import GrpcSettings

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.service.models import checkpoints
 
+from tests.service.models import checkpoints
 from visreward_service.models import ModelSettings, load_model
 from visreward_service.models.encoder import Encoder
 

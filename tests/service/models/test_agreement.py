@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from tests.service.models.checkpoints import CLIP_MEAN, CLIP_STD, END, clip_tokenizer, gemma_tokenizer
 from tests.service.models.conftest import Pairs
 from tests.service.models.pictures import (
@@ -21,9 +24,6 @@ from tests.service.models.pictures import (
     two_passes,
     unit,
 )
-from torch import Tensor
-from torch.nn import functional as F
-
 from visreward_service.models.base import DecodedImage
 from visreward_service.models.encoder import Encoder
 

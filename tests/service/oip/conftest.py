@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest_asyncio
+
 from tests.service.grpc.conftest import Service, serving
 
 

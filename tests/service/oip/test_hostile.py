@@ -7,9 +7,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.service.grpc.conftest import serving
 from tests.service.scenes_data import item
-
 from visreward.protocol import Limits
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -20,9 +20,10 @@ import tritonclient.grpc
 import tritonclient.grpc.aio
 import tritonclient.http
 import tritonclient.http.aio
+from tritonclient.utils import InferenceServerException
+
 from tests.service.grpc.conftest import Service
 from tests.service.scenes_data import item, pebr, picture, sample
-from tritonclient.utils import InferenceServerException
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,7 +5,6 @@ from functools import cache
 from typing import Any
 
 from tests.service.recipes.scoring import Parts, bind, score
-
 from visreward.protocol import Item
 from visreward_service.recipes import BoundRecipe, Recipe, load_recipes
 

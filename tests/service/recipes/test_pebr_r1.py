@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 import pytest
 from mathruler.grader import grade_answer
-from tests.service.recipes.scoring import IMAGE, bind, score
 
+from tests.service.recipes.scoring import IMAGE, bind, score
 from visreward.protocol import Code, Item, Reference
 from visreward_service.recipes import BoundRecipe, load_recipes
 from visreward_service.scorers.base import Fault

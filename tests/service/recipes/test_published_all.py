@@ -1,9 +1,9 @@
 """What holds for every published recipe: a source, an example, quirks, and nothing for empty answers."""
 
 import pytest
+
 from tests.service.recipes.published import bound, recipes
 from tests.service.recipes.scoring import score
-
 from visreward.protocol import Code, Item
 from visreward_service.scorers.base import Fault
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.service.recipes.published import judge, part
 
+from tests.service.recipes.published import judge, part
 from visreward.protocol import Code
 from visreward_service.scorers.base import Fault
 

@@ -1,8 +1,8 @@
 """Curr-ReFT (arXiv:2503.07065, ding523/Curr_REFT@f123433): three stages, quirks, and what strict mends."""
 
 import pytest
-from tests.service.recipes.published import boxes, judge, part
 
+from tests.service.recipes.published import boxes, judge, part
 from visreward.protocol import Code
 from visreward_service.scorers.base import Fault
 

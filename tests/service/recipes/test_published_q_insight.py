@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from tests.service.recipes.published import judge, part
 
 FORMAT = re.compile(

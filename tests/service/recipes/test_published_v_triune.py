@@ -5,8 +5,8 @@ import random
 from typing import Any
 
 import pytest
-from tests.service.recipes.published import boxes, judge, part
 
+from tests.service.recipes.published import boxes, judge, part
 from visreward.protocol import Code
 from visreward_service.scorers.base import Fault
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from tests.service.recipes.published import boxes, judge, part
 
 GOLD = boxes(([0, 11, 10, 21], "cat"), ([20, 20, 30, 30], "cat"))

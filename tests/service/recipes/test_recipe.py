@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.service.recipes.scoring import CATALOG, IMAGE, bind, score
 
+from tests.service.recipes.scoring import CATALOG, IMAGE, bind, score
 from visreward.protocol import Code, Item, RecipeSpec, Reference
 from visreward_service.recipes import Recipe, RecipeError, load_recipes, read_recipe
 from visreward_service.scorers.base import Catalog, Fault, Score

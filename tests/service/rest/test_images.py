@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+
 from tests.service.rest.conftest import running
 from tests.service.scenes_data import item, picture, sample
 

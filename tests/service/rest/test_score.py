@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import msgpack
 import pytest
+
 from tests.service.rest.conftest import running
 from tests.service.scenes_data import item, pebr, picture, sample
 

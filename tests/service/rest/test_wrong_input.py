@@ -13,6 +13,7 @@ import httpx
 import msgpack
 import pytest
 from PIL import Image
+
 from tests.service.rest.conftest import running
 from tests.service.scenes_data import item, pebr, picture
 
@@ -73,7 +74,9 @@ def huge_png() -> bytes:
     """A PNG whose header announces 60,000 x 60,000 pixels."""
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     data = zlib.compress(bytes(1_000))
-    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        png_chunk(name, content) for name, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    )
 
 
 def zipped() -> bytes:

@@ -1,8 +1,8 @@
 """How much of the image a region covers."""
 
 import pytest
-from tests.service.scorers.boxes.judging import judge
 
+from tests.service.scorers.boxes.judging import judge
 from visreward.protocol import Code
 from visreward_service.scorers.area import Area
 from visreward_service.scorers.base import Fault

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, label, value
 
+from tests.service.scorers.boxes.judging import judge, label, value
 from visreward_service.scorers.average_precision import ItemAveragePrecision as Scorer
 
 TWO = [label([0, 0, 10, 10], "cat"), label([20, 20, 30, 30], "dog")]

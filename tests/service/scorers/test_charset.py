@@ -1,8 +1,8 @@
 """Texts that keep to their scripts and hide nothing."""
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, value
 
+from tests.service.scorers.boxes.judging import judge, value
 from visreward_service.scorers.charset import Charset
 
 

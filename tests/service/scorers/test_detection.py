@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, label, value
 
+from tests.service.scorers.boxes.judging import judge, label, value
 from visreward.protocol import Code
 from visreward_service.scorers.base import Fault
 from visreward_service.scorers.detection import SHARES, Detection

@@ -1,8 +1,8 @@
 """What the trainer brings along."""
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, value
 
+from tests.service.scorers.boxes.judging import judge, value
 from visreward.protocol import Code, Item, Reference
 from visreward_service.scorers.base import Catalog, Fault, RuleCall, Subject
 from visreward_service.scorers.given import Given, SecondAnswer, SecondAnswerParams

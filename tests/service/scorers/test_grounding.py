@@ -1,8 +1,8 @@
 """One box against one box."""
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, label, value
 
+from tests.service.scorers.boxes.judging import judge, label, value
 from visreward.protocol import Code
 from visreward_service.scorers.base import Fault
 from visreward_service.scorers.grounding import Grounding

@@ -1,8 +1,8 @@
 """Option letters that stand alone."""
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, value
 
+from tests.service.scorers.boxes.judging import judge, value
 from visreward_service.scorers.letters import Letters
 
 

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, value
 
+from tests.service.scorers.boxes.judging import judge, value
 from visreward.protocol import Code
 from visreward_service.scorers.base import Catalog, Fault
 from visreward_service.scorers.pattern import PatternFormat, PatternParams

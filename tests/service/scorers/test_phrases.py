@@ -290,7 +290,7 @@ def test_the_bundled_model_tells_true_phrases_from_false_ones_and_finds_them() -
             box = np.array(grow_box(found, grow=PhrasesParams().grow).box) * picture.size[0]
             covered.append(max(share(box, thing) for thing in phrase.boxes) >= 0.5)
     auc = np.mean([[(a > b) + (a == b) / 2 for b in false] for a in true])
-    assert auc >= 0.95
+    assert auc >= 0.97
     assert np.mean(covered) >= 0.9
 
 

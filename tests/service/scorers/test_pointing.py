@@ -1,8 +1,8 @@
 """Points in the boxes that they should lie in."""
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, label, value
 
+from tests.service.scorers.boxes.judging import judge, label, value
 from visreward_service.scorers.pointing import Pointing
 
 TWO = [label([0, 0, 10, 10]), label([20, 20, 30, 30])]

@@ -1,8 +1,8 @@
 """Words that say that a text looks again."""
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, value
 
+from tests.service.scorers.boxes.judging import judge, value
 from visreward_service.scorers.base import Catalog
 from visreward_service.scorers.reflection import Reflection, ReflectionParams
 

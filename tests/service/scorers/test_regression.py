@@ -1,8 +1,8 @@
 """Stated numbers against true ones."""
 
 import pytest
-from tests.service.scorers.boxes.judging import judge, value
 
+from tests.service.scorers.boxes.judging import judge, value
 from visreward.protocol import Code
 from visreward_service.scorers.base import Fault
 from visreward_service.scorers.regression import Regression

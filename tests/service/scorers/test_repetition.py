@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.service.scorers.boxes.judging import judge, value
 
+from tests.service.scorers.boxes.judging import judge, value
 from visreward_service.scorers.repetition import Repetition
 
 

@@ -25,7 +25,7 @@ ANGLES = dict(zip(DIGESTS, (0.0, 60.0, 90.0)))
 def run(num_images: int, **params: Any) -> Score:
     scorer = Similarity(SimilarityParams.model_validate(params), CATALOG)
     subject = Subject(Item(id="1", completion="", images=DIGESTS[:num_images]), {})
-    results = {}
+    results: dict[Any, Any] = {}
     for work in scorer.prepare(subject):
         assert isinstance(work, ImageEncoding)
         radians = np.deg2rad(ANGLES[work.digest])

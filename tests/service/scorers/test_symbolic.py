@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.service.recipes.scoring import run_rule
 
+from tests.service.recipes.scoring import run_rule
 from visreward.protocol import Code, Item, Reference
 from visreward_service.scorers.base import Catalog, Fault, RuleCall, Subject, Work
 from visreward_service.scorers.symbolic import Symbolic, SymbolicParams

@@ -140,14 +140,15 @@ def mend(tagged: Sequence[tuple[str, str, str]]) -> Iterator[Token]:
     follow them are a noun phrase: no verb follows an adjective, no plain form "a ... cyan", and no singular
     form "two ... cyan".
     """
-    marks = [_PLACES.get(mark, "outside") for _, _, mark in tagged]
+    marks: list[Place] = [_PLACES.get(mark, "outside") for _, _, mark in tagged]
     nouns = [tag.startswith("NN") for _, tag, _ in tagged]
     start: int | None = None
     for at, (word, tag, _) in enumerate(tagged):
         if start is not None and tag in _VERBS and word.lower() not in _AUXILIARIES:
             if _lacks_noun(tagged[start:at], tag):
                 nouns[at] = True
-                marks[start : at + 1] = ["begin", *["inside"] * (at - start)]
+                marks[start] = "begin"
+                marks[start + 1 : at + 1] = ["inside"] * (at - start)
             start = None
         elif tag in ("DT", "PRP$") or (tag == "CD" and start is None):
             start = at

@@ -33,7 +33,8 @@ def similarity_map(image: ImageFeatures, text: Vector) -> Map:
     Products are exact in binary64 and are summed patch by patch: a map has the same bits in every request.
     """
     products = image.vectors.astype(np.float64) * text.astype(np.float64)
-    return np.add.reduce(products, axis=1).astype(np.float32).reshape(image.grid)
+    cosines = np.add.reduce(products, axis=1).reshape(image.grid)
+    return np.asarray(cosines, dtype=np.float32)
 
 
 def grow_box(similarities: Map, *, grow: float) -> Region:

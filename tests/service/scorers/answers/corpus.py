@@ -9,6 +9,7 @@ Every variant makes pairs that are all right or all wrong, and says why. Run it 
 import asyncio
 import random
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -660,6 +661,12 @@ async def measure() -> dict[tuple[str, str], Tally]:
     return tallies
 
 
+def visible(text: str) -> str:
+    """Return a text as it may stand in a table, invisible characters by their code points."""
+    shown = (f"U+{ord(mark):04X} " if unicodedata.category(mark) == "Cf" else mark for mark in text.strip())
+    return "".join(shown).replace("|", "\\|")
+
+
 def table(tallies: dict[tuple[str, str], Tally]) -> str:
     """Return the table of disagreements in Markdown."""
     total = len(VARIANTS) * PAIRS_PER_VARIANT
@@ -680,7 +687,7 @@ def table(tallies: dict[tuple[str, str], Tally]) -> str:
         found = [tallies[variant.name, grader] for grader in ("mathruler", "math_verify")]
         example = next((tally.example for tally in found if tally.example), None)
         if example:
-            shown = ", ".join(f"`{text.strip()}`".replace("|", "\\|") for text in example)
+            shown = ", ".join(f"`{visible(text)}`" for text in example)
             counts = " | ".join(str(tally.num_wrong or "") for tally in found)
             truth = "right" if variant.right else "wrong"
             lines.append(f"| {variant.name} | {truth} | {counts} | {shown} | {variant.why} |")

@@ -8,10 +8,71 @@ import pytest
 from visreward_service.scorers.answers import graders
 from visreward_service.scorers.answers.verdict import UnreadableGold
 
-WORDS = (
-    "yes no Yes cat None (1,2) [1,2) 1,2 x=3 x+1 1+x 2x ab ba \\sqrt{2} \\sqrt2 10^{2} 5\\%  .5 0.5 1/2 2/4 \\frac12 "
-    "(A) (B) B. \\text{cat} {3} 3cm \\pi 1e3 inf nan 0x1f 1_000 ٣ ² x e i 12^\\circ \\$5 -0 +0 --1"
-).split() + ["", " ", "red ball", "5 and 6", "5 or 6", "12 degrees", "1 1/2", "3 million", "- 5", "( 1 , 2 )"]
+WORDS = [
+    *(
+        "yes",
+        "no",
+        "Yes",
+        "cat",
+        "None",
+        "(1,2)",
+        "[1,2)",
+        "1,2",
+        "x=3",
+        "x+1",
+        "1+x",
+        "2x",
+        "ab",
+        "ba",
+        "red ball",
+    ),
+    *(
+        "\\sqrt{2}",
+        "\\sqrt2",
+        "10^{2}",
+        "5\\%",
+        ".5",
+        "0.5",
+        "1/2",
+        "2/4",
+        "\\frac12",
+        "(A)",
+        "(B)",
+        "B.",
+        "{3}",
+    ),
+    *(
+        "\\text{cat}",
+        "3cm",
+        "\\pi",
+        "1e3",
+        "inf",
+        "nan",
+        "0x1f",
+        "1_000",
+        "٣",
+        "²",
+        "x",
+        "e",
+        "i",
+        "12^\\circ",
+    ),
+    *(
+        "\\$5",
+        "-0",
+        "+0",
+        "--1",
+        "",
+        " ",
+        "5 and 6",
+        "5 or 6",
+        "12 degrees",
+        "1 1/2",
+        "3 million",
+        "- 5",
+        "( 1 , 2 )",
+    ),
+]
 
 
 def plain_number(rng: random.Random) -> str:
