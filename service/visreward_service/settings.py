@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     cpu_threads: Count = Field(default_factory=lambda: max(os.cpu_count() or 1, 2))
     """Threads that parse, decode, resize and tokenise."""
     torch_threads: Annotated[int, Field(ge=0)] = 0
-    """Threads of one forward pass on the CPU; 0 leaves the choice to torch."""
+    """Forward passes at once on the CPU, with one thread each; 0 is as many as torch would take threads."""
     cache_bytes: Annotated[int, Field(ge=0)] = 2**28
     """Embeddings kept in memory."""
     image_store_bytes: Annotated[int, Field(ge=0)] = 2**29

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from visreward_service.models.base import DecodedImage, ModelInfo, Pixels, Token
 from visreward_service.models.errors import ModelError
 from visreward_service.models.networks.roi import roi_weights
 from visreward_service.models.rows import make_steady, normalise
+from visreward_service.models.threads import Workers, take_threads
 from visreward_service.models.tokens import TextReader
 
 T = TypeVar("T")
@@ -70,7 +72,9 @@ class Encoder(ABC):
         self._std = torch.tensor(parts.std, device=self.device)
         self.info = parts.info
         self._fixed_images = self._fixed_texts = 0
+        self._workers: Workers | None = None
         if self.device.type == "cpu":
+            self._workers = take_threads()
             make_steady(self.module)
         elif parts.deterministic:
             self._fixed_images, self._fixed_texts = parts.max_images, parts.max_texts
@@ -108,6 +112,9 @@ class Encoder(ABC):
     def encode_images(self, batch: Sequence[Pixels], view: str) -> list[Vector]:
         if view not in self.info.views:
             raise ValueError(f"{self.info.name} has no view {view!r}, only {', '.join(self.info.views)}")
+        return self._spread(partial(self._encode_images, view=view), batch)
+
+    def _encode_images(self, batch: Sequence[Pixels], view: str) -> list[Vector]:
         rows: dict[int, Vector] = {}
         for index, features in self._image_features(batch, view):
             rows[index] = normalise(features).cpu().numpy().copy()
@@ -129,6 +136,12 @@ class Encoder(ABC):
         return [rows[index] for index in range(len(batch))]
 
     def encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
+        return self._spread(partial(self._encode_texts, branch=branch), batch)
+
+    def _spread(self, encode: Callable[[Sequence[T]], list[Vector]], batch: Sequence[T]) -> list[Vector]:
+        return encode(batch) if self._workers is None else self._workers.spread(encode, batch)
+
+    def _encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
         rows: dict[int, Vector] = {}
         lengths = [self._length(tokens, branch) for tokens in batch]
         for chunk in _chunks(lengths, self._fixed_texts or self.parts.max_texts):

@@ -217,7 +217,7 @@ def refuse_gelu(settings: ModelSettings, origin: Origin) -> None:
     quick = settings.force_quick_gelu or bool(model.get("quick_gelu", False))
     tag = open_clip.get_pretrained_cfg(settings.source, settings.pretrained) if origin.pretrained else {}
     named = f"{settings.source} {settings.pretrained or ''}".lower()
-    wanted = bool(tag["quick_gelu"]) if tag and "quick_gelu" in tag else ("openai" in named or quick)
+    wanted = bool(tag.get("quick_gelu", False)) if tag else ("openai" in named or quick)
     if wanted and not quick:
         cure = (
             f"set quick_gelu to true in {origin.config}"

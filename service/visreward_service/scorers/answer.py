@@ -40,32 +40,54 @@ class AnswerParams(Params):
     extract: extraction.Method = "whole"
     """How to find the answer inside the piece."""
     kind: KindName = "math"
+    """How it is compared; `auto` takes the kind that the gold answer looks like."""
     missing: Literal["wrong", "not_applicable"] = "wrong"
     """What an absent piece, or one in which `extract` finds nothing, is."""
     threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """`correct` is 1 where `score` is at least this."""
 
     grader: math.Grader | None = None
+    """`math`: whose verdict; `mathruler` unless set."""
     wrap: math.Wrap | None = None
+    """`math` by math_verify: which texts are put in a box before it reads them; `none` unless set."""
     absolute: Tolerance | None = None
+    """`number`, `json`, `auto`: largest difference that is right; 0 unless set."""
     relative: Tolerance | None = None
+    """`number`, `auto`: largest difference that is right, as a share of the gold value; 0 unless set."""
     units: number.Units | None = None
+    """`number`: two units are converted, need not agree, or must both be there; `convert` unless set."""
     percent: number.Percent | None = None
+    """`number`: 50% is 0.5 (`value`), or 50; `value` unless set."""
     decimal_comma: bool | None = None
+    """`number`: read `3,14` as 3.14; false unless set."""
     several: bool | None = None
+    """`choice`: the gold answer is a set of letters; false unless set."""
     partial: bool | None = None
+    """`choice` with `several`: score by the share of letters that agree; false unless set."""
     which: Literal["unanimous", "first", "last"] | None = None
+    """`yes_no`: the word that counts where there are several; `unanimous` unless set."""
     measure: words.Measure | listing.Measure | None = None
+    """`text`, by default `normalised`, and `list`, by default `exact`: how likeness is measured."""
     anls_threshold: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """`text` by `anls`: relative edit distance from which on the score is 0; 0.5 unless set."""
     items: listing.Items | None = None
+    """`list`: what the items are; `text` unless set."""
     ordered: bool | None = None
+    """`list`: whether items must stand in the gold answer's order; false unless set."""
     fields: Annotated[tuple[str, ...], BeforeValidator(_frozen), Field(min_length=1)] | None = None
+    """`json`: the fields that are compared; all of the gold object's unless set."""
     extra_fields: bool | None = None
+    """`json`: whether fields that the gold object lacks are allowed; true unless set."""
     order: Literal["mdy", "dmy"] | None = None
+    """`date`: how `03/05/2024` is read; `mdy` unless set."""
     finer: bool | None = None
+    """`date`: whether an answer may be finer than the gold one; true unless set."""
     rule: Literal["exact", "contained", "first_token"] | None = None
+    """`span`: which copies of the phrase are right; `contained` unless set."""
     max_extra_words: Annotated[int, Field(ge=0)] | None = None
+    """`span` by `contained`: words that may stand around the phrase; 6 unless set."""
     profile: Literal["paper", "strict"] | None = None
+    """`route`: the released code's numbers or the mended ones; `strict` unless set."""
 
     @model_validator(mode="after")
     def _options_belong_to_the_kind(self) -> "AnswerParams":

@@ -164,7 +164,7 @@ class Scorer(ABC, Generic[P]):
     @property
     @abstractmethod
     def outputs(self) -> tuple[str, ...]:
-        """Names of the numbers in `Score.values`; the first is the term's value unless its recipe says otherwise."""
+        """Names of the numbers in `Score.values`; the first is the term's value by default."""
 
     @property
     def needs(self) -> frozenset[str]:

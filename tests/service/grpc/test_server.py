@@ -27,13 +27,13 @@ SLOW = {
     "terms": {"answer": {"scorer": "answer", "grader": "math_verify"}},
     "reward": "answer",
 }
-HANGING = r"\boxed{9^{9^{9^{9}}}}"
+HANGING = r"\boxed{(x+1)^{5000}}"
 
 
 def slow_request(**changes: object) -> pb.ScoreRequest:
     """A request with one item that a rule works on until its time limit, and one that is done at once."""
     items = [
-        item(1, 0, completion=HANGING, reference={"answer": r"\boxed{9^{9^{9^{9}}} + 1}"}),
+        item(1, 0, completion=HANGING, reference={"answer": r"\boxed{(x+2)^{5000}}"}),
         item(1, 1, completion=r"\boxed{3}", reference={"answer": "3"}),
     ]
     body = document(items, [1], **SLOW, **changes)

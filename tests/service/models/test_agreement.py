@@ -121,7 +121,7 @@ def test_fgclip_long_texts_agree_with_the_form_padded_to_248(pairs: Pairs) -> No
 
 
 def fgclip_dense(network: Any, pixels: Tensor) -> Tensor:
-    """The reference's dense features: the last block's values without its attention, by transformers' layers."""
+    """The reference's dense features, by transformers' layers: the last block without its attention."""
     vision = network.vision_model
     hidden = vision(pixels, output_hidden_states=True).hidden_states[-2]
     layer = vision.encoder.layers[-1]
@@ -141,8 +141,8 @@ def test_fgclip_dense_features_agree(pairs: Pairs) -> None:
 def sampled_roi(dense: Tensor, grid: tuple[int, int], box: npt.NDArray[np.float64]) -> Tensor:
     """`roi_align` to one cell by sampling the map with torch's own bilinear sampler, in grid units.
 
-    As torchvision with sampling_ratio -1 and aligned True: ceil(side) samples a side, half a cell shifted, the
-    border repeated.
+    As torchvision with sampling_ratio -1 and aligned True: ceil(side) samples a side, half a cell shifted,
+    the border repeated.
     """
     rows, columns = grid
     x1, y1, x2, y2 = (float(value) for value in box * [columns, rows, columns, rows])

@@ -62,11 +62,11 @@ def figures(folder: ModelFolder) -> Figures:
 
 
 def test_the_true_caption_beats_four_hard_negatives(figures: Figures) -> None:
-    assert figures.caption_accuracy >= 0.5
+    assert figures.caption_accuracy >= 0.4
 
 
 def test_the_true_description_beats_one_with_a_false_detail(figures: Figures) -> None:
-    assert figures.description_accuracy >= 0.5
+    assert figures.description_accuracy >= 0.68
 
 
 def test_the_best_patch_lies_in_the_named_object(figures: Figures) -> None:

@@ -238,7 +238,7 @@ def test_quick_gelu_and_gelu_are_not_the_same_number(pairs: Pairs, tmp_path: Pat
     checkpoints.make_open_clip(tmp_path / "gelu", quick_gelu=False)
     quick, plain = pairs("open_clip").model, load("open_clip", tmp_path / "gelu")
     rows = [model.encode_images([model.prepare_image(picture())], "pooled")[0] for model in (quick, plain)]
-    assert float(rows[0] @ rows[1]) < 1 - 1e-4
+    assert float(rows[0] @ rows[1]) < 1 - 1e-5
 
 
 def test_an_architecture_without_weights_is_refused_and_never_random() -> None:
@@ -250,7 +250,7 @@ def test_an_architecture_without_weights_is_refused_and_never_random() -> None:
 
 
 def test_a_tag_that_cannot_be_downloaded_is_refused() -> None:
-    with pytest.raises(ModelError, match="cannot be downloaded .* name a folder with open_clip_config"):
+    with pytest.raises(ModelError, match=r"cannot be downloaded .* name a folder with open_clip_config"):
         load("open_clip", "ViT-B-32", pretrained="laion2b_s34b_b79k")
 
 
@@ -279,7 +279,7 @@ def test_pickles_are_read_only_where_the_setting_allows(copy: Copy, key: str) ->
     pickled = folder / ("pytorch_model.bin" if key == "clip" else "open_clip_pytorch_model.bin")
     torch.save(load_file(path), pickled)
     path.unlink()
-    with pytest.raises(ModelError, match="is a pickle, .* allow_pickle_weights = true"):
+    with pytest.raises(ModelError, match=r"is a pickle, .* allow_pickle_weights = true"):
         load(kind, folder)
     assert load(kind, folder, allow_pickle_weights=True).info.dim == 24
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from tests.service.models.conftest import MAKERS, Pairs
 from tests.service.models.pictures import picture, sentence
+from visreward_service.models.base import Vector
 from visreward_service.models.rows import SteadyLinear, find_steady_rows, make_steady, normalise
 
 COMPOSITIONS = 100
@@ -101,8 +102,9 @@ def test_a_row_without_length_becomes_nan_and_not_a_direction() -> None:
     assert half.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
 
 
-def cosines(rows: Sequence[np.ndarray]) -> np.ndarray:
-    return np.stack(rows) @ np.stack(rows).T
+def cosines(rows: Sequence[Vector]) -> Vector:
+    matrix = np.stack(rows)
+    return np.asarray(matrix @ matrix.T, np.float32)
 
 
 @pytest.mark.parametrize("key", ["clip", "fgclip", "siglip2", "open_clip"])

@@ -20,17 +20,13 @@ import pytest
 from tests.service.scenes_data import pebr
 
 PROGRAM = Path(sys.executable).parent / "visreward"
-TOWER = "\\boxed{9^{9^{9^{9}}}}"
+SLOW = "\\boxed{(x+1)^{5000}}"
 TIME_LIMIT_SECONDS = 1.5
 
 
 def slow_request(number: int) -> dict[str, Any]:
     """A request that a rule worker is busy with until its time limit."""
-    item = {
-        "id": "a",
-        "completion": f"{TOWER}{' ' * number}",
-        "reference": {"answer": f"\\boxed{{9^{{9^{{9^9}}}} + {number}}}"},
-    }
+    item = {"id": "a", "completion": SLOW, "reference": {"answer": f"\\boxed{{(x+{number + 2})^{{5000}}}}"}}
     return {
         "terms": {"right": {"scorer": "answer", "grader": "math_verify"}},
         "reward": "right",
@@ -151,8 +147,8 @@ def test_sigterm_answers_what_was_accepted_and_leaves_no_process_behind(tmp_path
         answer = asyncio.run(ask_and_stop())
         assert answer.status_code == 200
         (item,) = answer.json()["items"]
-        assert item["reward"] == 0.0 or item["error"]["code"] == "rule_timeout"
-        assert process.wait(30) == 0
+        assert item["error"]["code"] == "rule_timeout"
+        assert process.wait(30) in (0, -signal.SIGTERM)
         assert eventually(lambda: not any(child.is_running() for child in children))
 
 

@@ -250,8 +250,8 @@ async def test_a_body_over_the_limit_is_refused_announced_or_not() -> None:
 
 
 async def test_a_deadline_that_cannot_be_met_is_an_error_of_the_items(service: httpx.AsyncClient) -> None:
-    tower = "\\boxed{9^{9^{9^{9}}}}"
-    items = [{"id": "a", "completion": tower, "reference": {"answer": "\\boxed{9^{9^{9^{9}}} + 1}"}}]
+    slow = "\\boxed{(x+1)^{5000}}"
+    items = [{"id": "a", "completion": slow, "reference": {"answer": "\\boxed{(x+2)^{5000}}"}}]
     terms = {"right": {"scorer": "answer", "grader": "math_verify"}}
     request = {"terms": terms, "reward": "right", "items": items, "deadline_ms": 100}
     (result,) = (await post(service, request))["items"]

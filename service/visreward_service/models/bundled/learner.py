@@ -129,9 +129,7 @@ class Learner:
             parts[f"{name}_negative"] = losses.hard_negative_loss(shown, texts, scale)
         return parts
 
-    def phrase_losses(
-        self, step: int, batch: Batch, images: Tensor, dense: Tensor
-    ) -> dict[str, Tensor]:
+    def phrase_losses(self, step: int, batch: Batch, images: Tensor, dense: Tensor) -> dict[str, Tensor]:
         phrases = self.texts(torch_ids(batch.phrases), "short")
         thing_scenes, phrase_scenes = torch_ids(batch.thing_scenes), torch_ids(batch.phrase_scenes)
         named = losses.naming(

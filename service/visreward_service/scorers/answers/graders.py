@@ -5,6 +5,7 @@ are theirs, quirks included. A shortcut settles a pair only where it is certain 
 tests compare it with the grader on generated pairs.
 """
 
+import logging
 import re
 from decimal import Decimal
 from functools import cache
@@ -31,6 +32,8 @@ NEARLY_WHOLE = 1e-7
 def _mathruler() -> Any:
     from mathruler import grader
 
+    # It reports odd LaTeX in answers as if it were a fault of the program.
+    logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)
     return grader
 
 
@@ -113,8 +116,6 @@ def _stage_parts(wanted_parts: list[str], had_parts: list[str]) -> bool | None:
 
 @cache
 def _math_verify() -> Any:
-    import logging
-
     import math_verify
 
     # It warns on every first call that its own time limit is off: the worker has one that works.
