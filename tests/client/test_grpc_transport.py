@@ -75,4 +75,8 @@ async def test_a_service_that_drains_is_overloaded() -> None:
         async with AsyncRewardClient(url=URL, transport=transport, retry=NEVER) as client:
             with pytest.raises(OverloadedError):
                 await client.score(items(), recipe=STAGE_1)
+            for _ in range(100):  # health is told a few times a second
+                if not await client.ready():
+                    break
+                await asyncio.sleep(0.1)
             assert not await client.ready()

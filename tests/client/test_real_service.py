@@ -142,8 +142,7 @@ def test_rendered_scenes_are_scored_by_the_program_from_good_to_bad(
     assert len(rewards) == 4
     for of in rewards.values():
         assert of["faithful"] > of["rambling"] > of["bare"]
-    better = sum(of["faithful"] > of["mistaken"] for of in rewards.values())
-    assert better >= 3
+        assert of["faithful"] >= of["mistaken"]
     assert run_program(["models", "--url", url]) == 0
     assert run_program(["recipes", "--url", url]) == 0
     assert STAGE_1 in capsys.readouterr().out
