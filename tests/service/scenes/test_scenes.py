@@ -152,7 +152,7 @@ def test_claims_hold_as_the_picture_is() -> None:
     red, blue = Noun(count=2, colour="red", shape="circle"), Noun(count=1, colour="blue", shape="square")
     assert Existence(noun=red, place="left").holds(TWO_GROUPS)
     assert Relation(first=red, relation="left", second=blue).holds(TWO_GROUPS)
-    false = [
+    false: list[Existence | Relation] = [
         Existence(noun=red, place="top"),
         Existence(noun=replace(red, count=3)),
         Existence(noun=replace(red, colour="blue")),
