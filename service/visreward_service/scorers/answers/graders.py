@@ -24,6 +24,8 @@ WRAPPED = re.compile(r"\\boxed\{([^{}\\$]*)\}|\$([^{}\\$]*)\$", re.ASCII)
 MAX_STAGED_CHARS = 160
 """Longest text that mathruler's string stage may see outside a worker."""
 MAX_SHOWN_CHARS = 200
+MAX_STAGED_COMMANDS = 6
+"""Most LaTeX commands in such a text: reading nested ones takes pylatexenc twice as long per level."""
 NEARLY_WHOLE = 1e-7
 """mathruler takes a number this near to an integer for that integer."""
 
@@ -49,10 +51,14 @@ def settle_mathruler(given: str, gold: str) -> Verdict | None:
     plain = _settle_plain(given.strip(), gold.strip())
     if plain is not None:
         return plain
-    if len(given) > MAX_STAGED_CHARS or len(gold) > MAX_STAGED_CHARS:
+    if not (_may_stage(given) and _may_stage(gold)):
         return None
     right = _stage_mathruler(given, gold)
     return None if right is None else Verdict.of(right, "mathruler's normal forms")
+
+
+def _may_stage(text: str) -> bool:
+    return len(text) <= MAX_STAGED_CHARS and text.count("\\") <= MAX_STAGED_COMMANDS
 
 
 def _settle_plain(given: str, gold: str) -> Verdict | None:

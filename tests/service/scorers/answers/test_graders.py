@@ -200,3 +200,8 @@ def test_a_gold_answer_in_which_math_verify_finds_nothing_is_unreadable(gold: st
 def test_long_texts_are_left_to_a_worker() -> None:
     assert graders.settle_mathruler("1+" * 200 + "1", "201") is None
     assert graders.settle_mathruler("9" * 100_000, "9") is None
+
+
+def test_nested_commands_are_left_to_a_worker_for_they_take_twice_as_long_per_level() -> None:
+    assert graders.settle_mathruler("\\frac{" * 26, "5") is None
+    assert graders.settle_mathruler("5", "\\sqrt[" * 26) is None
