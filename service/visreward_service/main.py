@@ -22,7 +22,7 @@ from visreward_service.engine.store import ImageStore
 from visreward_service.logs import configure_logs
 from visreward_service.metrics import Metrics
 from visreward_service.models import load_models
-from visreward_service.models.base import Model
+from visreward_service.models.base import Model, ModelInfo
 from visreward_service.models.images import decode
 from visreward_service.recipes import load_recipes
 from visreward_service.rest.app import create_app
@@ -103,13 +103,18 @@ def _cache(settings: Settings, metrics: Metrics) -> Tiers:
 def _facts(models: Mapping[str, Model]) -> dict[str, ModelFacts]:
     return {
         name: ModelFacts(
-            views=frozenset(model.info.views),
+            views=_views(model.info),
             branches=frozenset(model.info.branches),
             logit_scale=model.info.logit_scale,
             logit_bias=model.info.logit_bias,
         )
         for name, model in models.items()
     }
+
+
+def _views(info: ModelInfo) -> frozenset[str]:
+    """The views that scorers may ask for: a dense map whose grid follows the image cannot be read by them."""
+    return frozenset(view for view in info.views if view != "dense" or info.grid is not None)
 
 
 def _tokenizers(folders: Mapping[str, Path]) -> dict[str, Callable[[str], int]]:

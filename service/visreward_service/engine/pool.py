@@ -82,8 +82,8 @@ class _Job:
     """A worker's calls that are not answered yet; it is busy with the first."""
 
     calls: deque[_Call] = field(default_factory=deque)
-    since: float = 0.0
-    """Loop time at which the first call began."""
+    seen: float | None = None
+    """The worker's processor seconds when the pool first saw it busy with the first call."""
 
 
 def _is_timeout(exit_code: int | None) -> bool:
@@ -109,8 +109,8 @@ class RulePool:
     ) -> None:
         """Take rules as name -> `package.module:function`, which take and return plain data.
 
-        `memory_limit_bytes` is what a worker may map on top of its imports; `patience_seconds` is how long
-        a call may hold up others before its worker is set aside.
+        `memory_limit_bytes` is what a worker may map on top of its imports; `patience_seconds` is about
+        how long a call may work while it holds up others, before its worker is set aside.
         """
         if workers < 1 or time_limit_seconds <= 0 or memory_limit_bytes < 1:
             raise ValueError("workers, time limit and memory limit must be positive")
@@ -132,6 +132,7 @@ class RulePool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = False
         self._reviving = False
+        self._patrol: asyncio.TimerHandle | None = None
         self.counters = PoolCounters()
 
     @property
@@ -151,6 +152,8 @@ class RulePool:
         self._open = False
         for task in list(self._tasks):
             task.cancel()
+        if self._patrol is not None:
+            self._patrol.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._idle.clear()
         self._jobs.clear()
@@ -240,16 +243,17 @@ class RulePool:
             link = self._idle.pop()
             size = min(MAX_CHUNK_CALLS, max(1, len(self._queue) // (2 * self._size)))
             calls = [self._queue.popleft() for _ in range(size)]
-            self._jobs[link] = _Job(deque(calls), self._loop.time())
+            self._jobs[link] = _Job(deque(calls))
             link.send(b"".join(call.message for call in calls))
-            self._loop.call_later(self._patience_seconds, self._look_at, link)
+        if self._open and self._jobs and self._patrol is None:
+            self._patrol = self._loop.call_later(self._patience_seconds, self._look_round)
 
     def _answered(self, link: Link, succeeded: bool, value: Any) -> None:
         job = self._jobs.get(link) or self._aside.get(link)
         if job is None:
             return
         call = job.calls.popleft()
-        job.since = self._loop.time()
+        job.seen = None
         self.counters.completed += 1
         if succeeded:
             self._remember(call, value)
@@ -267,21 +271,26 @@ class RulePool:
         if len(script.pack(value)) <= MAX_CACHED_BYTES:
             self._verdicts[call.key] = (value,)
 
-    def _look_at(self, link: Link) -> None:
-        """Set a worker aside whose call holds up others; look again later where it does not yet."""
-        job = self._jobs.get(link)
-        if job is None or not job.calls:
-            return
-        remaining = job.since + self._patience_seconds - self._loop.time()
-        holds_up = len(job.calls) > 1 or bool(self._queue)
-        if remaining > 0 or not holds_up or len(self._aside) >= ASIDE_PER_WORKER * self._size:
-            self._loop.call_later(max(remaining, self._patience_seconds / 4), self._look_at, link)
-            return
-        self.counters.set_aside += 1
-        del self._jobs[link]
-        self._aside[link] = _Job(deque([job.calls.popleft()]), job.since)
-        self._requeue(job)
+    def _look_round(self) -> None:
+        """Set workers aside that hold up others; look again as long as any is busy."""
+        busy = [(link, job) for link, job in self._jobs.items() if job.calls]
+        self._patrol = self._loop.call_later(self._patience_seconds, self._look_round) if busy else None
+        for link, job in busy:
+            self._look_at(link, job)
         self._dispatch()
+
+    def _look_at(self, link: Link, job: _Job) -> None:
+        worked = link.processor_seconds()
+        if job.seen is None:
+            job.seen = worked
+        # Half of the time between two looks: on a busy machine a call may have had no turn to work at all.
+        works_long = worked - job.seen >= self._patience_seconds / 2
+        holds_up = len(job.calls) > 1 or bool(self._queue)
+        if works_long and holds_up and len(self._aside) < ASIDE_PER_WORKER * self._size:
+            self.counters.set_aside += 1
+            del self._jobs[link]
+            self._aside[link] = _Job(deque([job.calls.popleft()]))
+            self._requeue(job)
 
     def _requeue(self, job: _Job) -> None:
         self._queue.extendleft(call for call in reversed(job.calls) if call.waiters)

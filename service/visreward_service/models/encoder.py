@@ -33,6 +33,9 @@ Boxes = npt.NDArray[np.floating]
 LENGTHS = (16, 24, 32, 40, 48, 64, 77, 96, 128, 160, 196, 248)
 """Texts are padded up to one of these, by their own length alone, so that a text always has the same bits."""
 
+TRIAL_SHAPE = (96, 96, 3)
+"""Of the images tried at start; small, so that models with a budget of patches take the smallest."""
+
 FIXED_BATCH = 8
 """Rows of every batch where a network is not steady."""
 
@@ -126,10 +129,14 @@ class Encoder(ABC):
         A box is x1, y1, x2, y2 as fractions of the upright image's width and height. A box without area has
         no features: its row is NaN. Pooling before normalising is the reference's order (`roi_align`).
         """
+        return self._spread(self._encode_regions, list(zip(batch, boxes, strict=True)))
+
+    def _encode_regions(self, batch: Sequence[tuple[Pixels, Boxes]]) -> list[Vector]:
         rows: dict[int, Vector] = {}
-        for index, features in self._image_features(batch, "dense"):
-            height, width = self.grid(batch[index])
-            scaled = torch.from_numpy(boxes[index] * (width, height, width, height)).float()
+        for index, features in self._image_features([pixels for pixels, _ in batch], "dense"):
+            pixels, boxes = batch[index]
+            height, width = self.grid(pixels)
+            scaled = torch.from_numpy(boxes * (width, height, width, height)).float()
             weights = roi_weights(scaled, height, width).to(features.device)
             regions = [normalise(weight[None] @ features.float()) for weight in weights]
             rows[index] = torch.cat([features.new_zeros(0, self.info.dim).float(), *regions]).cpu().numpy()
@@ -188,8 +195,7 @@ class Encoder(ABC):
     def _try(self) -> None:
         """Encode made-up input: refuse what is not finite, and fix the batch size where bits depend on it."""
         dice = np.random.default_rng(0)
-        width, height = self.info.image_size
-        noise = [dice.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(2)]
+        noise = [dice.integers(0, 256, TRIAL_SHAPE, dtype=np.uint8) for _ in range(2)]
         images = [self.prepare_image(DecodedImage(pixels)) for pixels in noise]
         steady = all(self._is_steady(self.encode_images, images, view) for view in self.info.views)
         for branch in self.info.branches:

@@ -70,6 +70,7 @@ class Folder:
             pinned=self.checkpoint.pinned,
             device=str(self.device),
             dtype=self.settings.dtype,
+            license=read_license(self.path),
             **facts,
         )
 
@@ -166,6 +167,14 @@ def _geometry(folder: Folder, config: Mapping[str, Any]) -> dict[str, Any]:
         (int(crop["height"]), int(crop["width"])) if isinstance(crop, dict) else (int(crop), int(crop))
     )
     return {"height": height, "width": width, "mode": "crop", "shorter_side": side}
+
+
+def read_license(folder: Path) -> str | None:
+    """Return the license that the front matter of the folder's model card names."""
+    card = folder / "README.md"
+    head = card.read_text("utf-8").split("---")[1:2] if card.is_file() else []
+    lines = [line.partition(":") for line in "".join(head).splitlines()]
+    return next((value.strip() for key, _, value in lines if key == "license" and value.strip()), None)
 
 
 def triple(values: Any) -> tuple[float, float, float]:

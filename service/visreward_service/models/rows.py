@@ -1,9 +1,9 @@
 """Rows of a batch whose bits do not depend on the rest of the batch, on the CPU.
 
-A product of few rows goes through other kernels than one of many and rounds otherwise: with MKL, below
-about four rows per thread. Towers have rows enough in every image and text; what follows the pooling has
-one row per item. `make_steady` pads those few products, which costs next to nothing, and leaves the rest
-alone. Whether a whole network is steady is for `encoder` to try.
+A product of few rows goes through other kernels than one of many and rounds otherwise: with MKL, below four
+rows. Towers have rows enough in every image and text; what follows the pooling has one row per item.
+`make_steady` pads those few products, which costs next to nothing, and leaves the rest alone. Whether a whole
+network is steady is for `encoder` to try.
 """
 
 from functools import cache

@@ -12,7 +12,7 @@ from visreward_service.models.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "bundled"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-SAFE_PATTERNS = ("*.safetensors", "*.json", "*.txt")
+SAFE_PATTERNS = ("*.safetensors", "*.json", "*.txt", "README.md")
 PICKLE_PATTERNS = ("*.bin", "*.pth")
 
 

@@ -57,6 +57,14 @@ def sleep(seconds: float, _number: int = 0) -> float:
     return seconds
 
 
+def burn(seconds: float) -> float:
+    """Use processor time."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return seconds
+
+
 def tower() -> int:
     """Spend time in one call of C code that no signal handler written in Python could end."""
     return len(str(9**9**9))

@@ -16,7 +16,7 @@ from visreward_service.engine.pool import Failure, RulePool
 from visreward_service.scorers.base import RuleCall
 
 NAMES = (
-    "double kind_of echo fail leave die hang sleep tower hoard opaque "
+    "double kind_of echo fail leave die hang sleep burn tower hoard opaque "
     "pid parent_pid count_pids modules is_warm"
 )
 RULES = {name: f"pool_rules:{name}" for name in NAMES.split()}
@@ -123,8 +123,8 @@ async def test_waiting_does_not_count_as_work_but_the_clock_ends_it_too(
 
 
 async def test_a_slow_call_that_is_set_aside_still_gives_its_value(pool: RulePool) -> None:
-    outcomes = await pool.run([call("sleep", 0.2)] + [call("sleep", 0.01, n) for n in range(40)])
-    assert outcomes[0] == 0.2
+    outcomes = await pool.run([call("burn", 0.3)] + [call("double", n) for n in range(40)])
+    assert outcomes == [0.3] + [2 * n for n in range(40)]
     assert pool.counters.set_aside >= 1
 
 

@@ -420,3 +420,12 @@ def test_the_first_model_that_must_not_start_stops_all(pairs: Pairs, tmp_path: P
     bad = ModelSettings(kind="clip", source=str(tmp_path / "absent"))
     with pytest.raises(ModelError, match=r"^models\.two: "):
         load_models({"one": good, "two": bad})
+
+
+def test_the_license_is_the_model_cards(copy: Copy) -> None:
+    kind, folder = copy("clip")
+    assert load(kind, folder).info.license is None
+    (folder / "README.md").write_text(
+        "---\nlicense: apache-2.0\ntags:\n- vision\n---\n# A model\nlicense: no\n"
+    )
+    assert load(kind, folder).info.license == "apache-2.0"
