@@ -69,7 +69,7 @@ class Link(asyncio.Protocol):
         self.hang_up()
 
     def processor_seconds(self) -> float:
-        """Return the processor time that the worker has used; where that is not known, the time of a clock."""
+        """Return the processor time that the worker has used; where it is not known, a clock's time."""
         if self.pid is not None and sys.platform == "linux":
             with contextlib.suppress(OSError):  # the worker is gone
                 # Linux makes the number of a process's clock from its pid: clock_getcpuclockid(3).

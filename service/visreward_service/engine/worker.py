@@ -11,6 +11,7 @@ Parent to worker, in msgpack: `[rule, arguments]`. Worker to parent, in the same
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -38,6 +39,8 @@ LIFETIME_CALLS = 5_000
 """Calls after which a worker makes room for a fresh one, because sympy's caches grow."""
 
 ORPHAN_CHECK_SECONDS = 1.0
+PR_SET_PDEATHSIG = 1
+"""Of Linux's `prctl`."""
 
 Rules = Mapping[str, Callable[..., Any]]
 
@@ -123,6 +126,12 @@ def limit_memory(additional_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def die_with_parent() -> None:
+    """Have the kernel end this process when its parent is gone, however busy it is then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Nursery:
     """Forks workers on request, reports their ends, and takes them along when the parent is gone."""
 
@@ -186,6 +195,7 @@ class Nursery:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._control.close()
+            die_with_parent()
             limit_memory(self._memory_bytes)
             with contextlib.suppress(OSError):  # the parent hung up while a reply was under way
                 serve(channel, self._rules, self._time_limit_seconds)

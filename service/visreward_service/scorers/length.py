@@ -110,8 +110,6 @@ class Length(Scorer[LengthParams]):
         length = subject.item.completion_tokens
         if length is None:
             raise Fault(Code.MISSING_FIELD, "the item has no length in tokens", field="completion_tokens")
-        if length > MAX_TOKENS:
-            raise Fault(Code.INVALID_ITEM, f"more than {MAX_TOKENS} tokens", field="completion_tokens")
         return length
 
 
