@@ -39,7 +39,7 @@ class RuleSettings(Section):
 
     workers: Count = Field(default_factory=lambda: max(os.cpu_count() or 1, 1))
     time_limit_seconds: Positive = 5.0
-    """Counted from when a rule starts to run, not from when it was queued."""
+    """Processor time of one call, from when it starts to run; ten times that by the clock."""
     memory_limit_bytes: Count = 2 * 2**30
 
 
