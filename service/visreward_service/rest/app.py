@@ -51,6 +51,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         version=version("visreward"),
         summary="Rewards for reinforcement learning of vision-language models.",
         lifespan=lifespan,
+        docs_url=None,  # its scripts would come from elsewhere; a service may have no network
         redoc_url=None,
     )
     app.add_middleware(Trace, metrics=engine.metrics, paths=PATHS)
