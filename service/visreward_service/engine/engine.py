@@ -5,12 +5,13 @@ Adapters hand over a function that reads the body, so that parsing and planning 
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from visreward.protocol import CacheUse, Code, Limits, ScoreResponse
+from visreward.protocol import CacheUse, Code, GroupSummary, ItemResult, Limits, ScoreResponse
 from visreward.protocol import Work as WorkCounts
 from visreward_service.engine import embed
 from visreward_service.engine.admission import Admission
@@ -18,7 +19,7 @@ from visreward_service.engine.admit import Call, admit, check_image
 from visreward_service.engine.combine import combine, summarise_groups
 from visreward_service.engine.encode import Encoder, Tally, late
 from visreward_service.engine.faults import RequestFault
-from visreward_service.engine.lane import Encoding, Lane
+from visreward_service.engine.lane import Lane
 from visreward_service.engine.plan import Plan, plan
 from visreward_service.engine.pool import Failure, RulePool
 from visreward_service.engine.recipes import RecipeBook
@@ -125,14 +126,15 @@ class Engine:
             )
             left = clock.left(deadline_seconds)
             features, tally = await self._parts.encoder.encode(dict.fromkeys(units), images, left)
-        self._count_encodings(units, tally)
+        self._count_work(_work_counts(Counter[Work](units), tally, 0), tally)
         return embed.to_table(units, features)
 
-    def _count_encodings(self, units: Sequence[Encoding], tally: Tally) -> None:
-        images = sum(isinstance(unit, ImageEncoding) for unit in units)
+    def _count_work(self, work: WorkCounts, tally: Tally) -> None:
+        """Count what was asked, what was computed and what was found in the cache."""
         for kind, asked, done in (
-            ("image", images, tally.images_encoded),
-            ("text", len(units) - images, tally.texts_encoded),
+            ("image", work.images_asked, work.images_encoded),
+            ("text", work.texts_asked, work.texts_encoded),
+            ("rule", work.rules_asked, work.rules_run),
         ):
             self.metrics.asked.labels(kind).inc(asked)
             self.metrics.done.labels(kind).inc(done)
@@ -148,14 +150,16 @@ class Engine:
         items = await self._off_loop(lambda: combine(planned, results))
         groups = summarise_groups(planned, items)
         clock.stage("combine")
-        self._count(planned, items, groups, tally, rules_run)
+        work = _work_counts(planned.asked, tally, rules_run)
+        self._count_answers(planned, items, groups)
+        self._count_work(work, tally)
         return ScoreResponse.model_construct(
             request_id=request_id,
             recipe=recipe.name,
             items=items,
             groups=groups,
             timings_ms=clock.total(),
-            work=_work_counts(planned, tally, rules_run),
+            work=work,
             cache=CacheUse(hits=tally.hits, misses=tally.misses),
             models={name: self._parts.lanes[name].model.info.revision for name in sorted(recipe.models)},
         )
@@ -207,22 +211,12 @@ class Engine:
     async def _off_loop(self, function: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._parts.cpu, function)
 
-    def _count(self, planned: Plan, items: Any, groups: Any, tally: Tally, rules_run: int) -> None:
+    def _count_answers(self, planned: Plan, items: list[ItemResult], groups: list[GroupSummary]) -> None:
         metrics, name = self.metrics, planned.recipe.name
         sources = [entry.item.source if entry.item else None for entry in planned.call.entries]
         metrics.answered(name, sources, items)
         for group in groups:
             metrics.groups.labels(name, str(group.tied).lower()).inc()
-        counts = _work_counts(planned, tally, rules_run)
-        for kind, asked, done in (
-            ("image", counts.images_asked, counts.images_encoded),
-            ("text", counts.texts_asked, counts.texts_encoded),
-            ("rule", counts.rules_asked, counts.rules_run),
-        ):
-            metrics.asked.labels(kind).inc(asked)
-            metrics.done.labels(kind).inc(done)
-        metrics.cache.labels("hit").inc(tally.hits)
-        metrics.cache.labels("miss").inc(tally.misses)
 
 
 class Clock:
@@ -251,9 +245,9 @@ class Clock:
         return {**self._stages_ms, "total": round((self._last - self._start) * 1000, 3)}
 
 
-def _work_counts(planned: Plan, tally: Tally, rules_run: int) -> WorkCounts:
+def _work_counts(units: Mapping[Work, int], tally: Tally, rules_run: int) -> WorkCounts:
     asked = {ImageEncoding: 0, TextEncoding: 0, RuleCall: 0}
-    for unit, times in planned.asked.items():
+    for unit, times in units.items():
         asked[type(unit)] += times
     return WorkCounts(
         images_asked=asked[ImageEncoding],
