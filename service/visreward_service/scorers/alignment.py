@@ -102,14 +102,6 @@ class Alignment(Scorer[AlignmentParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"images"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
-    @property
-    def models(self) -> frozenset[str]:
-        return frozenset({self.params.model})
-
     def prepare(self, subject: Subject) -> Sequence[Work]:
         text = self._read(subject)
         return () if text is None else (self._text(text), *self._images(subject))

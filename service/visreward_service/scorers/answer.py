@@ -135,11 +135,6 @@ class Answer(Scorer[AnswerParams]):
         gold = {"reference.answer"} if self._kind.reads_gold else set()
         return frozenset(gold | {f"reference.extra.{name}" for name in self._kind.needs})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        """The piece that holds the answer."""
-        return frozenset({self.params.text})
-
     def prepare(self, subject: Subject) -> Sequence[Work]:
         """Return a call for each gold answer that cannot be settled at once, unless one is right already."""
         golds, options = self._golds(subject), self._options_of(subject)

@@ -31,10 +31,6 @@ class Area(Scorer[AreaParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("within", "share", "readable")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         width, height = find_extent(self.params.frame, subject.item.reference.extra)
         params = self.params.model_copy(update={"reference_frame": self.params.frame})

@@ -47,10 +47,6 @@ class ItemAveragePrecision(Scorer[AveragePrecisionParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"reference.boxes"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         wanted = read_reference(self.params, subject)
         prediction = read_prediction(self.params, subject)

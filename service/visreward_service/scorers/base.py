@@ -178,13 +178,17 @@ class Scorer(ABC, Generic[P]):
 
     @property
     def pieces(self) -> frozenset[str]:
-        """Pieces the scorer reads."""
-        return frozenset()
+        """Pieces the scorer reads: the one that the parameter `text` names, where there is one."""
+        return self._named_by("text")
 
     @property
     def models(self) -> frozenset[str]:
-        """Models the scorer asks for encodings."""
-        return frozenset()
+        """Models the scorer asks for encodings: the one that the parameter `model` names, if any."""
+        return self._named_by("model")
+
+    def _named_by(self, parameter: str) -> frozenset[str]:
+        name: str | None = getattr(self.params, parameter, None)
+        return frozenset() if name is None else frozenset({name})
 
     def prepare(self, subject: Subject) -> Sequence[Work]:  # noqa: ARG002 - most rules need no work
         """Return the work whose results `finish` reads. Raise `Fault` where the item cannot be scored."""

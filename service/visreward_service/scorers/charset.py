@@ -55,10 +55,6 @@ class Charset(Scorer[CharsetParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("clean", "share", "num_hidden")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         text = subject.text(self.params.text)
         if text is None:

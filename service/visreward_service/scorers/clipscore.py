@@ -66,14 +66,6 @@ class ClipScore(Scorer[ClipScoreParams]):
         required = self.params.references == "required"
         return frozenset({"images", "reference.captions"} if required else {"images"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
-    @property
-    def models(self) -> frozenset[str]:
-        return frozenset({self.params.model})
-
     def prepare(self, subject: Subject) -> Sequence[Work]:
         text = self._read(subject)
         references = self._references(subject)

@@ -35,10 +35,6 @@ class Containment(Scorer[ContainmentParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"reference.answer"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         gold = self._fold(subject.item.reference.answer or "")
         if not gold:

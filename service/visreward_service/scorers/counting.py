@@ -31,10 +31,6 @@ class Counting(Scorer[CountingParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("exact", "closeness", "ratio", "count")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         wanted = _find_count(subject)
         text = subject.text(self.params.text)

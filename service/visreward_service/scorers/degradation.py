@@ -32,10 +32,6 @@ class Degradation(Scorer[DegradationParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("score", "class_right", "severity_right", "readable")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         wanted = [_read_reference(subject, name) for name in FIELDS]
         text = subject.text(self.params.text)

@@ -90,10 +90,6 @@ class Detection(Scorer[DetectionParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"reference.boxes"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         wanted = read_reference(self.params, subject)
         thresholds = self._find_thresholds(subject)

@@ -50,10 +50,6 @@ class Grounding(Scorer[GroundingParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"reference.boxes"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         wanted = read_reference(self.params, subject)
         if len(wanted) != 1:

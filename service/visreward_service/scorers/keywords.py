@@ -41,10 +41,6 @@ class Keywords(Scorer[KeywordsParams]):
         """Fields that make a difference, and without which an item is scored all the same."""
         return frozenset({"reference.key_words"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         words = subject.item.reference.key_words or ()
         if not words and self.params.empty == "not_applicable":

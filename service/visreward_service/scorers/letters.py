@@ -41,10 +41,6 @@ class Letters(Scorer[LettersParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"reference.answer"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         text = subject.text(self.params.text)
         given = [] if text is None else self._find(text)

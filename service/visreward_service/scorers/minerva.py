@@ -105,10 +105,6 @@ class Minerva(Scorer[MinervaParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"reference.answer"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         gold = normalise(subject.item.reference.answer or "")
         if not gold:

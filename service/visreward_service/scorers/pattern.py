@@ -41,10 +41,6 @@ class PatternFormat(Scorer[PatternParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("found", "count")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         text = subject.text(self.params.text)
         count = 0 if text is None else self._count(text)

@@ -38,10 +38,6 @@ class Pointing(Scorer[PointingParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"reference.boxes"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         wanted = read_reference(self.params, subject).boxes
         found = self._read(subject)

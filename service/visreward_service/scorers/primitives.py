@@ -46,10 +46,6 @@ class Primitives(Scorer[PrimitivesParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("lines_f1", "points_f1", "circles_f1", "mean_f1")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         wanted = self._read_reference(subject)
         text = subject.text(self.params.text)

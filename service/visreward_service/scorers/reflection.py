@@ -58,10 +58,6 @@ class Reflection(Scorer[ReflectionParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("present", "ratio", "count")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         text = subject.text(self.params.text) or ""
         count = sum(1 for _ in self._pattern.finditer(text))

@@ -46,10 +46,6 @@ class Regression(Scorer[RegressionParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("within", "closeness", "difference")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         wanted = read_number(subject, self.params.reference)
         text = subject.text(self.params.text)

@@ -38,10 +38,6 @@ class Repetition(Scorer[RepetitionParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("repeated", "num_ngrams")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         text = subject.text(self.params.text)
         units = [] if text is None else self._split(text)

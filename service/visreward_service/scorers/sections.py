@@ -64,10 +64,6 @@ class Sections(Scorer[SectionsParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("format", "fraction")
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         text = subject.text(self.params.text)
         missing = self.names if text is None else self._find_missing(text)

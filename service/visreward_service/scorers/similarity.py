@@ -61,10 +61,6 @@ class Similarity(Scorer[SimilarityParams]):
     def reads(self) -> frozenset[str]:
         return frozenset() if self.params.absent == "fault" else frozenset({"images"})
 
-    @property
-    def models(self) -> frozenset[str]:
-        return frozenset({self.params.model})
-
     def prepare(self, subject: Subject) -> Sequence[Work]:
         return self._images(subject) or ()
 

@@ -42,10 +42,6 @@ class Symbolic(Scorer[SymbolicParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"reference.answer"})
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def prepare(self, subject: Subject) -> Sequence[Work]:
         try:
             return self._answer.prepare(self._turn(subject))

@@ -54,10 +54,6 @@ class Tags(Scorer[TagsParams]):
     def outputs(self) -> tuple[str, ...]:
         return ("format",)
 
-    @property
-    def pieces(self) -> frozenset[str]:
-        return frozenset({self.params.text})
-
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:  # noqa: ARG002 - asks for none
         text = subject.text(self.params.text)
         fault = "the text is absent" if text is None else self._find_fault(text)

@@ -105,10 +105,6 @@ class Phrases(Scorer[PhrasesParams]):
     def pieces(self) -> frozenset[str]:
         return frozenset({self.params.text} if self.params.source == "completion" else ())
 
-    @property
-    def models(self) -> frozenset[str]:
-        return frozenset({self.params.model})
-
     def prepare(self, subject: Subject) -> Sequence[Work]:
         phrases, _ = self._find(subject)
         if not phrases:
