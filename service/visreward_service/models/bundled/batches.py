@@ -13,8 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from visreward_service.scenes.claims import Existence, Noun, Relation
-from visreward_service.scenes.grammar import Caption, long_description, noun_of, place_caption, short_caption
+from visreward_service.models.bundled.facts import (
+    COUNTS,
+    SETTINGS,
+    Facts,
+    facts_of_phrases,
+    facts_of_scenes,
+    facts_of_texts,
+    facts_of_things,
+)
+from visreward_service.scenes.claims import Claim, Existence, Noun, Setting
+from visreward_service.scenes.grammar import (
+    Caption,
+    Description,
+    long_description,
+    noun_of,
+    place_caption,
+    short_caption,
+)
 from visreward_service.scenes.negatives import (
     ALL_PLACES,
     NEGATIVE_KINDS,
@@ -26,8 +42,6 @@ from visreward_service.scenes.negatives import (
 )
 from visreward_service.scenes.shapes import SHAPES
 from visreward_service.scenes.spec import (
-    BACKGROUND_COLOURS,
-    BACKGROUND_KINDS,
     CANVAS_PIXELS,
     COLOURS,
     DIAMETERS,
@@ -46,8 +60,6 @@ from visreward_service.scenes.words import (
 Ids = NDArray[np.int64]
 
 OPEN = -1
-COUNTS = (1, 2, 3, 4)
-SETTINGS = tuple((kind, colour) for kind in BACKGROUND_KINDS for colour in BACKGROUND_COLOURS)
 ATTRIBUTES: tuple[tuple[object, ...], ...] = (
     tuple(DIAMETERS),
     tuple(COLOURS),
@@ -58,8 +70,7 @@ ATTRIBUTES: tuple[tuple[object, ...], ...] = (
 )
 """Size, colour, shape, count and place of a group, and the kind and colour of the background."""
 
-COUNT, PLACE, SETTING = 3, 4, 5
-RELATIONS = ("left", "right", "above", "below")
+SETTING = 5
 NUM_FALSE_DESCRIPTIONS = 2
 
 
@@ -67,16 +78,10 @@ NUM_FALSE_DESCRIPTIONS = 2
 class Plan:
     """What a step asks for. The curriculum is a row of these."""
 
-    scenes: NDArray[np.int64]
-    "Indices into the pool, to draw from."
     batch_size: int
     num_captions: int
-    "How many of the batch's scenes, from the first, have captions."
-    num_places: int
-    "How many have captions of one group and its place."
+    "How many of the batch's scenes, from the first, have captions, of two groups and of one with its place."
     num_descriptions: int
-    statements: bool
-    "Whether there are phrases with numbers and places, and of backgrounds."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,26 +92,28 @@ class Batch:
     "(B,) indices into the pool"
     captions: Ids | None
     "(B * 5, T): the true one and its four negatives, scene by scene"
-    caption_labels: Ids
-    "(B * 5, 2) relation and place by number, OPEN where a caption gives none"
+    caption_facts: Facts
     places: Ids | None
     "(B * 5, T): captions of one group and its place, likewise"
-    place_labels: Ids
-    "likewise"
+    place_facts: Facts
     descriptions: Ids | None
     "(B * 3, T): the true one and two with a false detail, scene by scene"
+    description_facts: Facts
     phrases: Ids
     "(M, T), true and false ones"
     phrase_scenes: Ids
     "(M,) the place in the batch of the scene for which a phrase was made"
+    phrase_facts: Facts
     phrase_attributes: Ids
     "(M, 6) `ATTRIBUTES` by number, OPEN where the phrase leaves one open"
     thing_boxes: NDArray[np.float32]
     "(R, 4) as fractions of the canvas"
     thing_scenes: Ids
     "(R,)"
+    thing_facts: Facts
     thing_attributes: Ids
     "(R, 6) `ATTRIBUTES` by number, the background that of the thing's scene"
+    scene_facts: Facts
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], end: int) -> Ids:
@@ -124,6 +131,7 @@ class Phrase:
 
     text: str
     attributes: tuple[int, ...]
+    claim: Claim
 
 
 def numbered(*values: object) -> tuple[int, ...]:
@@ -148,7 +156,8 @@ def phrase_of(noun: Noun, random: Random) -> Phrase:
     if random.random() < 0.5:
         noun = replace(noun, count=1)
     text = random.choice((indefinite, definite, bare))(noun)
-    return Phrase(text=text, attributes=numbered(noun.size, noun.colour, noun.shape))
+    claim = Existence(noun=replace(noun, count=None))
+    return Phrase(text=text, attributes=numbered(noun.size, noun.colour, noun.shape), claim=claim)
 
 
 def statements(scene: Scene, random: Random) -> Iterator[Phrase]:
@@ -159,28 +168,31 @@ def statements(scene: Scene, random: Random) -> Iterator[Phrase]:
     for count in (group.count, random.choice([n for n in COUNTS if n != group.count])):
         noun = Noun(count=count, colour=group.colour, shape=group.shape)
         text = f"{NUMBERS[count]} {bare(noun)}"
-        yield Phrase(text=text, attributes=numbered(None, group.colour, group.shape, count))
+        attributes = numbered(None, group.colour, group.shape, count)
+        yield Phrase(text=text, attributes=attributes, claim=Existence(noun=noun))
     group = random.choice(scene.groups)
     noun = Noun(colour=group.colour, shape=group.shape) if random.random() < 0.5 else Noun()
     for place in (group.place, random.choice(ALL_PLACES)):
         text = f"{indefinite(noun)} {random.choice(PLACE_WORDINGS[place])}"
-        yield Phrase(text=text, attributes=numbered(None, noun.colour, noun.shape, None, place))
+        attributes = numbered(None, noun.colour, noun.shape, None, place)
+        yield Phrase(text=text, attributes=attributes, claim=Existence(noun=noun, place=place))
     actual = (scene.background.kind, scene.background.colour)
     for kind, colour in (actual, random.choice(SETTINGS)):
         text = f"the background is {SETTING_WORDINGS[kind].format(colour=colour)}"
-        yield Phrase(text=text, attributes=numbered(None, None, None, None, None, (kind, colour)))
+        attributes = numbered(None, None, None, None, None, (kind, colour))
+        yield Phrase(text=text, attributes=attributes, claim=Setting(kind=kind, colour=colour))
 
 
 def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end: int, seed: int) -> Batch:
     """The batch of a seed."""
     random = Random(seed)  # noqa: S311
-    indices = np.array([plan.scenes[random.randrange(len(plan.scenes))] for _ in range(plan.batch_size)])
+    indices = np.array([random.randrange(len(pool)) for _ in range(plan.batch_size)])
     scenes = [pool[i] for i in indices]
     nouns = [(i, noun) for i, scene in enumerate(scenes) for noun in phrase_nouns(scene, random)]
     things = [(i, group, thing) for i, s in enumerate(scenes) for group in s.groups for thing in group.things]
     captions: list[Caption] = []
     places: list[Caption] = []
-    descriptions: list[str] = []
+    descriptions: list[Description] = []
     for scene in scenes[: plan.num_captions]:
         caption = short_caption(scene, random)
         negatives = hard_negatives(scene, caption, random)
@@ -188,40 +200,31 @@ def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end:
     for scene in scenes[: plan.num_descriptions]:
         description = long_description(scene, random)
         false = (false_detail(scene, description, random) for _ in range(NUM_FALSE_DESCRIPTIONS))
-        descriptions += [description.text, *(text.text for text in false)]
-    for scene in scenes[: plan.num_places]:
+        descriptions += [description, *false]
+    for scene in scenes[: plan.num_captions]:
         caption = place_caption(scene, random)
         negatives = hard_negatives(scene, caption, random)
         places += [caption, *(negatives[kind] for kind in NEGATIVE_KINDS)]
     phrases = [(i, phrase_of(noun, random)) for i, noun in nouns]
-    if plan.statements:
-        phrases += [(i, phrase) for i, scene in enumerate(scenes) for phrase in statements(scene, random)]
+    phrases += [(i, phrase) for i, scene in enumerate(scenes) for phrase in statements(scene, random)]
     return Batch(
         scenes=indices,
         captions=encode(tokenizer, [caption.text for caption in captions], end) if captions else None,
-        caption_labels=labels_of(captions),
+        caption_facts=facts_of_texts((caption.claim,) for caption in captions),
         places=encode(tokenizer, [caption.text for caption in places], end) if places else None,
-        place_labels=labels_of(places),
-        descriptions=encode(tokenizer, descriptions, end) if descriptions else None,
+        place_facts=facts_of_texts((caption.claim,) for caption in places),
+        descriptions=encode(tokenizer, [d.text for d in descriptions], end) if descriptions else None,
+        description_facts=facts_of_texts(description.claims for description in descriptions),
         phrases=encode(tokenizer, [phrase.text for _, phrase in phrases], end),
         phrase_scenes=np.array([i for i, _ in phrases]),
+        phrase_facts=facts_of_phrases(phrase.claim for _, phrase in phrases),
         phrase_attributes=np.array([phrase.attributes for _, phrase in phrases]),
         thing_boxes=(np.array([thing.box for _, _, thing in things]) / CANVAS_PIXELS).astype(np.float32),
         thing_scenes=np.array([i for i, _, _ in things]),
+        thing_facts=facts_of_things(group for _, group, _ in things),
         thing_attributes=np.array([attributes_of(scenes[i], group) for i, group, _ in things]),
+        scene_facts=facts_of_scenes(scenes),
     )
-
-
-def labels_of(captions: Sequence[Caption]) -> Ids:
-    """(N, 2) relation and place by number."""
-    labels = np.full((len(captions), 2), OPEN, np.int64)
-    for row, caption in zip(labels, captions):
-        match caption.claim:
-            case Relation(relation=relation):
-                row[0] = RELATIONS.index(relation)
-            case Existence(place=str(place)):
-                row[1] = ALL_PLACES.index(place)
-    return labels
 
 
 def attributes_of(scene: Scene, group: Group) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from visreward_service.models.bundled.figures import measure
 from visreward_service.models.bundled.folder import TOKENIZER, ModelFolder, write_model
 from visreward_service.models.bundled.learner import Learner
 from visreward_service.models.bundled.pool import Pool, build_pool
+from visreward_service.models.bundled.positions import add_sines
 from visreward_service.models.bundled.recipe import FIRST_TRAINING_SEED, Recipe
 from visreward_service.models.bundled.tokenizer import END, START, save_tokenizer
 from visreward_service.models.networks import FGClip, FGClipConfig
@@ -63,6 +64,7 @@ class Course:
         start, end = (special_id(tokenizer, token) for token in (START, END))
         config = self.recipe.config(vocabulary=tokenizer.get_vocab_size(), start=start, end=end)
         model = FGClip(FGClipConfig.from_dict(config))
+        add_sines(model)
         learner = Learner(model=model, recipe=self.recipe, num_processes=self.processes)
         with build_progress(self.console) as progress:
             taken = Taken(
@@ -118,7 +120,7 @@ class Course:
         """Train from the first step on; the losses of each."""
         learner, pool = taken.learner, taken.pool
         end = learner.model.config.eos_token_id
-        for step, plan in enumerate(self.recipe.plans(pool)[taken.first :], start=taken.first):
+        for step, plan in enumerate(self.recipe.plans()[taken.first :], start=taken.first):
             seed = (self.recipe.seed * 1_000_003 + step) * self.processes + learner.rank
             batch = build_batch(pool.scenes, plan, taken.tokenizer, end=end, seed=seed)
             yield learner.step(step, batch, pool.pixels[batch.scenes])

@@ -1,7 +1,6 @@
 """One step of training: the losses of a batch, and their descent. It knows no files and no clock."""
 
 from dataclasses import dataclass
-from math import pi
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,16 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from visreward_service.models.bundled import losses
-from visreward_service.models.bundled.batches import COUNT, NUM_FALSE_DESCRIPTIONS, Batch
+from visreward_service.models.bundled.batches import NUM_FALSE_DESCRIPTIONS, Batch
 from visreward_service.models.bundled.folder import normalised
 from visreward_service.models.bundled.hints import Hints
+from visreward_service.models.bundled.optimiser import Optimiser
 from visreward_service.models.bundled.recipe import Recipe
 from visreward_service.models.bundled.replicas import Exchange
 from visreward_service.models.networks import Branch, FGClip, roi_weights
 from visreward_service.scenes.negatives import NEGATIVE_KINDS
 
 MAX_SCALE = 50.0
-HINT_LEARNING_RATE = 3e-3
-POSITION_SCALE = 0.6
 WEIGHTS = {
     "region": 1.0,
     "pointing": 0.5,
@@ -30,10 +28,12 @@ WEIGHTS = {
     "caption": 0.5,
     "caption_negative": 2.0,
     "image": 1.0,
-    "summary": 3.0,
-    "hint": 1.0,
-    "caption_hint": 0.5,
-    "place_hint": 0.5,
+    "image_facts": 1.0,
+    "thing_facts": 0.5,
+    "phrase_facts": 0.5,
+    "caption_facts": 0.5,
+    "place_facts": 0.5,
+    "description_facts": 0.5,
     "place": 0.3,
     "place_negative": 2.0,
     "description": 0.3,
@@ -53,20 +53,11 @@ class Learner:
     "Which of the exchange's processes this is."
 
     def __post_init__(self) -> None:
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": self.recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self.optimiser = torch.optim.AdamW(
-            groups, lr=self.recipe.learning_rate, betas=(0.9, 0.98), fused=True
-        )
         self.preprocessor = self.recipe.preprocessor_config()
         self.hints = Hints(self.model.config.projection, self.recipe.seed)
         self.trained = [*self.model.parameters(), *self.hints.parameters()]
         self.exchange = Exchange(self.num_processes, sum(parameter.numel() for parameter in self.trained))
-        self.hint_optimiser = torch.optim.AdamW(self.hints.parameters(), lr=HINT_LEARNING_RATE)
+        self.optimiser = Optimiser(self.model, self.hints, self.recipe)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -82,46 +73,37 @@ class Learner:
             "model": self.model,
             "optimiser": self.optimiser,
             "hints": self.hints,
-            "hint_optimiser": self.hint_optimiser,
         }
 
     def step(self, step: int, batch: Batch, pixels: NDArray[np.uint8]) -> dict[str, float]:
         """Descend once; the losses before it, by name."""
-        if step == self.recipe.positions_at:
-            add_sines(self.model)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate_at(step)
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernel's backward pass is slow on a CPU
-            parts = self.losses(step, batch, normalised(pixels, self.preprocessor))
+            parts = self.losses(batch, normalised(pixels, self.preprocessor))
         total = torch.stack([WEIGHTS[name] * loss for name, loss in parts.items()]).sum()
         self.optimiser.zero_grad()
-        self.hint_optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         self.exchange.average(self.rank, self.trained)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        if step >= self.recipe.hints_from:
-            self.hint_optimiser.step()
+        self.optimiser.step(step)
         return {name: loss.item() for name, loss in parts.items()}
 
-    def losses(self, step: int, batch: Batch, pixels: Tensor) -> dict[str, Tensor]:
+    def losses(self, batch: Batch, pixels: Tensor) -> dict[str, Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
             pooled, dense = self.model.image_and_dense_features(pixels)
         pooled, dense = pooled.float(), dense.float()
         images = F.normalize(pooled, dim=-1)
-        hinted = step >= self.recipe.hints_from
-        parts = self.phrase_losses(step, batch, images, dense)
-        for name, ids, num_texts in (
-            ("caption", batch.captions, 1 + len(NEGATIVE_KINDS)),
-            ("place", batch.places, 1 + len(NEGATIVE_KINDS)),
-            ("description", batch.descriptions, 1 + NUM_FALSE_DESCRIPTIONS),
+        parts = self.phrase_losses(batch, images, dense)
+        if batch.captions is not None:
+            parts["image_facts"] = self.hints.loss(images, batch.scene_facts)
+        for name, ids, facts, num_texts in (
+            ("caption", batch.captions, batch.caption_facts, 1 + len(NEGATIVE_KINDS)),
+            ("place", batch.places, batch.place_facts, 1 + len(NEGATIVE_KINDS)),
+            ("description", batch.descriptions, batch.description_facts, 1 + NUM_FALSE_DESCRIPTIONS),
         ):
             if ids is None:
                 continue
             texts = self.texts(ids, "long" if name == "description" else "short")
-            if hinted and name != "description":
-                labels = batch.caption_labels if name == "caption" else batch.place_labels
-                parts[f"{name}_hint"] = self.hints.of_captions(texts, torch_ids(labels))
+            parts[f"{name}_facts"] = self.hints.loss(texts, facts)
             texts = texts.reshape(-1, num_texts, texts.shape[-1])
             shown = images[: len(texts)]
             parts[name] = losses.global_loss(shown, texts[:, 0], self.scale("logit_scale"))
@@ -129,7 +111,7 @@ class Learner:
             parts[f"{name}_negative"] = losses.hard_negative_loss(shown, texts, scale)
         return parts
 
-    def phrase_losses(self, step: int, batch: Batch, images: Tensor, dense: Tensor) -> dict[str, Tensor]:
+    def phrase_losses(self, batch: Batch, images: Tensor, dense: Tensor) -> dict[str, Tensor]:
         phrases = self.texts(torch_ids(batch.phrases), "short")
         thing_scenes, phrase_scenes = torch_ids(batch.thing_scenes), torch_ids(batch.phrase_scenes)
         named = losses.naming(
@@ -148,15 +130,10 @@ class Learner:
         )
         region = losses.region_loss(regions, phrases, named.things, scale)
         parts = {"region": region, "pointing": pointing, "phrase": phrase}
-        if batch.places is not None:
+        if batch.captions is not None:
             parts["image"] = losses.region_loss(images, phrases, named.scenes, self.scale("logit_scale"))
-        if step >= self.recipe.summary_from:
-            counts = torch_ids(batch.thing_attributes)[:, COUNT] + 1
-            parts["summary"] = losses.summary_loss(images, regions, counts, thing_scenes)
-        if step >= self.recipe.hints_from:
-            of_phrases = self.hints.of_attributes(phrases, torch_ids(batch.phrase_attributes))
-            of_regions = self.hints.of_attributes(regions, torch_ids(batch.thing_attributes))
-            parts["hint"] = of_phrases + of_regions
+        parts["phrase_facts"] = self.hints.loss(phrases, batch.phrase_facts)
+        parts["thing_facts"] = self.hints.loss(regions, batch.thing_facts)
         return parts
 
     def texts(self, ids: Tensor | NDArray[np.int64], branch: Branch) -> Tensor:
@@ -168,18 +145,6 @@ class Learner:
     def scale(self, name: str) -> Tensor:
         scale: Tensor = getattr(self.model, name).exp().clamp(max=MAX_SCALE)
         return scale
-
-
-def add_sines(model: FGClip) -> None:
-    """Add two-dimensional sines (of `POSITION_SCALE`) to the positions of the patches."""
-    table = model.get_parameter("vision_model.embeddings.position_embedding.weight")
-    grid, quarter = model.config.grid, table.shape[1] // 4
-    at = torch.arange(grid) / grid
-    angles = at[:, None] * pi * 8 ** (torch.arange(quarter) / quarter)
-    waves = torch.cat([angles.sin(), angles.cos()], dim=1)
-    rows, columns = waves[:, None].expand(-1, grid, -1), waves[None].expand(grid, -1, -1)
-    with torch.no_grad():
-        table[1:] += POSITION_SCALE * torch.cat([columns, rows], dim=2).flatten(0, 1)
 
 
 def torch_ids(values: NDArray[np.int64]) -> Tensor:

@@ -82,12 +82,3 @@ def pointing_loss(
     names = inside.any(1)
     within = own[names].masked_fill(~inside[names], -torch.inf).logsumexp(1)
     return (own[names].logsumexp(1) - within).mean(), both_ways(logits.amax(2), true)
-
-
-def summary_loss(images: Tensor, regions: Tensor, counts: Tensor, thing_scenes: Tensor) -> Tensor:
-    """How far images (B, D) are from the mean of their groups' features.
-
-    Things' features (R, D) are taken as they are; `counts` (R,) says how many share a thing's group.
-    """
-    sums = torch.zeros_like(images).index_add(0, thing_scenes, regions.detach() / counts[:, None])
-    return (1 - F.cosine_similarity(images, sums)).mean()

@@ -26,10 +26,6 @@ class Pool:
     "(N, S, S, 3)"
     scenes: tuple[Scene, ...]
 
-    def with_groups(self, num_groups: int) -> NDArray[np.int64]:
-        """The indices of the scenes that have so many groups or fewer."""
-        return np.array([i for i, scene in enumerate(self.scenes) if len(scene.groups) <= num_groups])
-
 
 def fitted(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """A picture squashed to (size, size, 3), bicubic: FG-CLIP's preprocessing before rescaling."""

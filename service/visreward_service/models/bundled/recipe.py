@@ -5,7 +5,6 @@ from math import cos, pi
 from typing import Any
 
 from visreward_service.models.bundled.batches import Plan
-from visreward_service.models.bundled.pool import Pool
 
 FIRST_TRAINING_SEED = 1_000_000
 """Training draws scenes from this seed on; `EVALUATION_SEED` in `evaluate` is far below it."""
@@ -16,20 +15,16 @@ class Recipe:
     """How a model is trained. Everything but the weights' last bits follows from it."""
 
     seed: int = 1
-    steps: int = 5100
+    steps: int = 5000
     batch_size: int = 24
     num_scenes: int = 32_000
-    captions_from: int = 650
-    places_from: int = 1500
-    descriptions_from: int = 2250
-    statements_from: int = 2750
-    hints_from: int = 3250
-    summary_from: int = 4000
-    positions_at: int = 3500
-    "When sines are added to the vision tower's positions. Phrases are learned sooner without them."
+    images_from: int = 400
+    "When captions join in, and what whole pictures tell. Until then phrases are learned alone."
+    descriptions_from: int = 1200
     learning_rate: float = 1e-3
+    matrix_learning_rate: float = 4e-3
+    hint_learning_rate: float = 3e-3
     warmup_steps: int = 200
-    horizon: int = 6500
     cooldown_steps: int = 500
     weight_decay: float = 0.02
     bfloat16: bool = True
@@ -41,27 +36,23 @@ class Recipe:
     text_layers: int = 3
     projection: int = 128
 
-    def learning_rate_at(self, step: int) -> float:
-        """A linear warm-up, then half a cosine over `horizon` steps, brought to nothing over the last
-        steps.
+    def pace(self, step: int) -> float:
+        """The learning rates as a fraction of the highest: a linear warm-up, then half a cosine, brought to
+        nothing over the last steps.
         """
         if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        done = (step - self.warmup_steps) / max(1, self.horizon - self.warmup_steps)
-        rate = self.learning_rate * (0.01 + 0.99 * (1 + cos(pi * min(1, done))) / 2)
+            return (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        rate = 0.1 + 0.9 * (1 + cos(pi * min(1, done))) / 2
         return rate * min(1, (self.steps - step) / self.cooldown_steps)
 
-    def plans(self, pool: Pool) -> list[Plan]:
-        """The curriculum: phrases alone, then captions, places, descriptions and statements too."""
-        scenes = pool.with_groups(4)
+    def plans(self) -> list[Plan]:
+        """The curriculum: phrases alone, then captions and places, then descriptions too."""
         return [
             Plan(
-                scenes=scenes,
                 batch_size=self.batch_size,
-                num_captions=self.batch_size if step >= self.captions_from else 0,
-                num_places=self.batch_size if step >= self.places_from else 0,
+                num_captions=self.batch_size if step >= self.images_from else 0,
                 num_descriptions=self.batch_size // 2 if step >= self.descriptions_from else 0,
-                statements=step >= self.statements_from,
             )
             for step in range(self.steps)
         ]
