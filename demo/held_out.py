@@ -1,0 +1,77 @@
+"""What a policy is worth on scenes that it was never trained on: the rewards of both stages, from the
+service."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import set_seed
+
+from visreward import RewardClient
+from visreward_trainer.config import DataConfig, ModelConfig
+from visreward_trainer.data import load_questions
+from visreward_trainer.policy import load_policy
+from visreward_trainer.prompt import Prompt
+from visreward_trainer.rollouts.local import LocalSampler, holding
+from visreward_trainer.rollouts.sampler import Ask, Sampling
+from visreward_trainer.sample import messages_of
+
+SAMPLES = 4
+MAX_TOKENS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """Means over all completions that were scored."""
+
+    caption: float
+    """The reward of PeBR-R1's perception stage."""
+    accuracy: float
+    """The share of right answers."""
+    key_words: float
+    num_completions: int
+    num_failed: int
+    """Completions without a score, in none of the means."""
+
+
+def measure_worth(model: Path, questions: Path, *, url: str, seed: int = 0) -> Worth:
+    """Draw completions at temperature 1, as in training, and have them scored by both recipes."""
+    set_seed(seed)
+    policy = load_policy(ModelConfig(path=str(model), dtype="float32"))
+    asked = load_questions(DataConfig(path=questions), Prompt(template="{question}"))
+    sampler = LocalSampler(
+        processor=policy.processor,
+        sampling=Sampling(temperature=1.0, top_p=1.0, max_tokens=MAX_TOKENS, banned_ids=policy.banned_ids),
+        groups_at_once=16,
+        unwrap=lambda: holding(policy.model),
+    )
+    asks = [Ask(row=row, messages=messages_of(asked, row), num=SAMPLES) for row in asked.rows["row"]]
+    with torch.no_grad():
+        drawn = sampler.sample(asks, lambda _, __: None)
+    items = [
+        {
+            "group": str(ask.row),
+            "images": asked.images_of(ask.row),
+            "prompt": asked.known[ask.row].text,
+            "completion": one.text,
+            "completion_tokens": len(one.ids),
+            "reference": asked.known[ask.row].reference,
+        }
+        for ask, group in zip(asks, drawn, strict=True)
+        for one in group
+    ]
+    with RewardClient(url=url) as client:
+        result = client.score(items, recipe="pebr-r1/stage1", on_item_error="mask")
+    scored = [item for item in result.items if item.reward is not None]
+    return Worth(
+        caption=mean([item.reward for item in scored]),
+        accuracy=mean([item.parts.get("accuracy") for item in scored]),
+        key_words=mean([item.parts.get("key_word") for item in scored]),
+        num_completions=len(scored),
+        num_failed=len(result.failed),
+    )
+
+
+def mean(values: list[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known)
