@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: serve test test-slow test-image lint format bench bundled-model clean
+.PHONY: serve test test-trainers test-slow test-gpu test-image test-ray lint format bench bundled-model demo clean
 
 serve: $(INSTALLED)
 	$(BIN)/visreward serve
@@ -15,8 +15,21 @@ test: $(INSTALLED) lint
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
 
+test-gpu: $(INSTALLED)
+	$(BIN)/pytest -m gpu
+
+# Ray has an environment of its own: what it pins is not what everybody needs.
+test-ray: $(INSTALLED)
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[service,ray,test]'
+	RAY_AUTH_MODE=disabled .venv-ray/bin/pytest -m ray
+
 test-image: $(INSTALLED)
 	$(BIN)/pytest -m image
+
+# Each adapter inside its trainer's own code; NAMES="verl trl" picks some. Some gigabytes of environments.
+test-trainers: $(INSTALLED)
+	$(BIN)/python -m tests.client.adapters.trainers $(NAMES)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -28,11 +41,15 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Takes about half an hour, and some gigabytes for the peers; ARGS="grouped --peers litserve" picks some.
 bench: $(INSTALLED)
-	$(BIN)/python -m loadtests
+	$(BIN)/python -m loadtests --write $(ARGS)
 
 bundled-model: $(INSTALLED)
 	$(BIN)/python -m visreward_service.models.bundled.train --out runs/scenes-fgclip
+
+demo: $(INSTALLED)
+	$(BIN)/python -m demo --out runs/demo
 
 clean:
 	rm -rf $(VENV) build dist

@@ -8,9 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from visreward.access import Tls
     from visreward.async_client import AsyncRewardClient
     from visreward.client import RewardClient
     from visreward.errors import (
+        AccessDeniedError,
         AnswerTimeoutError,
         ConnectionFailedError,
         DeadlineExceededError,
@@ -25,17 +27,20 @@ if TYPE_CHECKING:
         UnexpectedAnswerError,
         UnknownNameError,
     )
+    from visreward.hedging import Hedging
     from visreward.items import ItemInput
     from visreward.protocol import Code, ItemResult, Limits
     from visreward.result import ScoreResult
     from visreward.retry import RetryPolicy
 
 __all__ = [
+    "AccessDeniedError",
     "AnswerTimeoutError",
     "AsyncRewardClient",
     "Code",
     "ConnectionFailedError",
     "DeadlineExceededError",
+    "Hedging",
     "InternalError",
     "InvalidRequestError",
     "ItemError",
@@ -50,6 +55,7 @@ __all__ = [
     "RewardError",
     "ScoreResult",
     "ServiceError",
+    "Tls",
     "UnexpectedAnswerError",
     "UnknownNameError",
 ]
@@ -57,12 +63,14 @@ __all__ = [
 _MODULES = {
     "AsyncRewardClient": "async_client",
     "Code": "protocol",
+    "Hedging": "hedging",
     "ItemInput": "items",
     "ItemResult": "protocol",
     "Limits": "protocol",
     "RetryPolicy": "retry",
     "RewardClient": "client",
     "ScoreResult": "result",
+    "Tls": "access",
 }
 """Where each name is made; the ones left out are errors."""
 

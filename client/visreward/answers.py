@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from visreward.codec import codec_of
 from visreward.errors import (
+    AccessDeniedError,
     DeadlineExceededError,
     InternalError,
     InvalidRequestError,
@@ -26,6 +27,9 @@ REQUEST_ID_HEADER = "x-request-id"
 BY_CODE: dict[str, type[ServiceError]] = {
     Code.UNKNOWN_RECIPE: UnknownNameError,
     Code.NOT_FOUND: UnknownNameError,
+    Code.UNAUTHENTICATED: AccessDeniedError,
+    Code.FORBIDDEN: AccessDeniedError,
+    Code.RATE_LIMITED: OverloadedError,
     Code.REQUEST_TOO_LARGE: RequestTooLargeError,
     Code.OVERLOADED: OverloadedError,
     Code.NOT_READY: OverloadedError,

@@ -5,35 +5,41 @@ It owns sending and waiting, nothing else: what is sent, retried and made of the
 """
 
 import threading
-from collections.abc import Iterable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 
+from visreward.access import Tls, authorized
 from visreward.answers import read_value
 from visreward.codec import Encoding
+from visreward.compression import Compression
 from visreward.core import (
     MAX_CONCURRENCY,
     TIMEOUT_SECONDS,
     Core,
     Plan,
-    blame,
     build_query,
-    choose_url,
-    grpc_target,
+    choose_urls,
+    grpc_urls,
     read_limits,
+    to_http,
 )
 from visreward.errors import NoAnswerError, ServiceError
-from visreward.exchange import Call, Outcome, Send, Wait, exchange
+from visreward.exchange import Outcome, Route, Send, Steps, Wait, exchange, sending
+from visreward.hedging import Hedging, Race
 from visreward.items import ItemLike
 from visreward.progress import Advance, show_progress
 from visreward.protocol import Limits, RewardSpec
 from visreward.result import Answered, OnItemError, ScoreResult
 from visreward.retry import NEVER, RetryPolicy
-from visreward.split import Chunk
+from visreward.scoring import scoring
+from visreward.servers import Servers
+
+T = TypeVar("T")
 
 
 class RewardClient:
@@ -43,19 +49,28 @@ class RewardClient:
     ----------
     url:
         Where the service is; else the environment's `VISREWARD_URL`, else `http://127.0.0.1:8000`.
-        `grpc://host:port` speaks gRPC, with the extra grpc installed.
+        `grpc://host:port` speaks gRPC, `grpcs://` over TLS, with the extra grpc installed. Several servers,
+        as a list or with commas between them, share the work.
     timeout_seconds:
         How long one attempt may stay without an answer.
     retry:
         How often and how long a request is tried again.
     max_concurrency:
         Requests in flight at once, and connections kept.
+    hedging:
+        When the last requests of a large call are sent to a second server too; None for never.
     limits:
         Bounds for one request; None fetches the service's own, once, when they are first needed.
     encoding:
         `"msgpack"` (raw image bytes) or `"json"` (base64).
+    compression:
+        `"zstd"` packs bodies and asks for packed answers, with the extra zstd installed. HTTP's alone.
     headers:
         Sent with every request, for a gateway that wants some.
+    api_key:
+        The key that the service knows this client by; else the environment's `VISREWARD_API_KEY`.
+    tls:
+        Certificates, where the system's roots are not enough or the service asks for the client's.
     transport, http_client:
         httpx's own seams. A client that is passed in keeps its settings and is left open by `close`.
     """
@@ -63,33 +78,47 @@ class RewardClient:
     def __init__(
         self,
         *,
-        url: str | None = None,
+        url: str | Sequence[str] | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         retry: RetryPolicy | None = None,
         max_concurrency: int = MAX_CONCURRENCY,
+        hedging: Hedging | None = None,
         limits: Limits | None = None,
         encoding: Encoding = "msgpack",
+        compression: Compression | None = None,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
+        tls: Tls | None = None,
         transport: httpx.BaseTransport | None = None,
         http_client: httpx.Client | None = None,
     ) -> None:
-        chosen = choose_url(url, http_client)
-        target = grpc_target(chosen)
-        if target is not None and transport is None:
+        urls = choose_urls(url, http_client)
+        over_grpc = grpc_urls(urls) if transport is None else []
+        mounts: dict[str, httpx.BaseTransport] = {}
+        if over_grpc:
             from visreward.grpc_transport import GrpcTransport
 
-            transport = GrpcTransport(target)
+            mounts = {to_http(one): GrpcTransport.open(one, tls) for one in over_grpc}
+            if len(over_grpc) == len(urls):
+                transport = mounts.popitem()[1]
         self._core = Core(
-            url=chosen if target is None else f"http://{target}",
+            servers=Servers([to_http(one) for one in urls]),
             timeout_seconds=timeout_seconds,
             retry=retry or RetryPolicy(),
             encoding=encoding,
+            compression=compression,
             max_concurrency=max_concurrency,
-            headers=headers or {},
+            headers=authorized(headers, api_key),
         )
         self._limits = limits
+        self._hedging = hedging
         self._owns_http = http_client is None
-        self._http = http_client or httpx.Client(transport=transport, limits=self._core.connections())
+        self._http = http_client or httpx.Client(
+            transport=transport,
+            mounts=mounts,
+            limits=self._core.connections(),
+            verify=True if tls is None else tls.context(),
+        )
 
     def score(
         self,
@@ -99,6 +128,7 @@ class RewardClient:
         terms: Mapping[str, Mapping[str, Any]] | None = None,
         reward: str | RewardSpec | None = None,
         extract: Mapping[str, Any] | None = None,
+        group: Mapping[str, Mapping[str, Any]] | None = None,
         deadline_seconds: float | None = None,
         details: bool = True,
         on_item_error: OnItemError = "raise",
@@ -113,7 +143,7 @@ class RewardClient:
             bytes, Pillow images and digests of images that the service holds. An item without an id gets one.
         recipe:
             Name of a recipe that the service has loaded.
-        terms, reward, extract:
+        terms, reward, extract, group:
             A recipe written inline, in the place of `recipe`.
         deadline_seconds:
             For each request: what is not scored by then comes back as an error.
@@ -137,6 +167,7 @@ class RewardClient:
             terms=terms,
             reward=reward,
             extract=extract,
+            group=group,
             deadline_seconds=deadline_seconds,
             details=details,
             on_item_error=on_item_error,
@@ -150,25 +181,25 @@ class RewardClient:
     def limits(self) -> Limits:
         """Return the bounds of one request: the constructor's, else the service's, fetched once."""
         if self._limits is None:
-            self._limits = read_limits(self._send(self._core.get("/limits")))
+            self._limits = read_limits(self._get("/limits"))
         return self._limits
 
     def recipes(self) -> Any:
         """Return what the service says of its recipes."""
-        return read_value(self._send(self._core.get("/recipes")))
+        return read_value(self._get("/recipes"))
 
     def recipe(self, name: str) -> Any:
         """Return what the service says of one recipe; raise UnknownNameError where it has no such recipe."""
-        return read_value(self._send(self._core.get(f"/recipes/{quote(name)}")))
+        return read_value(self._get(f"/recipes/{quote(name)}"))
 
     def models(self) -> Any:
         """Return what the service says of its models."""
-        return read_value(self._send(self._core.get("/models")))
+        return read_value(self._get("/models"))
 
     def ready(self) -> bool:
-        """Whether the service would score now; False where it is starting, draining or not there."""
+        """Whether a server would score now; False where all are starting, draining or not there."""
         try:
-            self._send(self._core.get("/readyz"), NEVER)
+            self._get("/readyz", NEVER)
         except (NoAnswerError, ServiceError):
             return False
         return True
@@ -187,40 +218,66 @@ class RewardClient:
         self.close()
 
     def _score_all(self, plan: Plan, advance: Advance) -> list[Answered]:
-        stop = threading.Event()
+        race: Race[Answered] = Race(len(plan.chunks), self._hedging)
+        routes = [self._core.route(plan, number) for number in range(len(plan.chunks))]
+        stops = [threading.Event() for _ in routes]
 
-        def score(chunk: Chunk) -> Answered:
-            try:
-                answered = plan.read(chunk, self._send(self._core.score(plan, chunk), stop=stop))
-            except BaseException as error:
-                stop.set()
-                if isinstance(error, ServiceError):
-                    blame(error, chunk)
-                raise
-            advance(len(chunk.items))
-            return answered
+        def score(number: int, route: Route) -> Answered:
+            race.begin(number)
+            attempt = scoring(self._core, plan, plan.chunks[number])
+            return self._run(exchange(attempt, self._core.retry, route), stops[number])
 
-        if len(plan.chunks) <= 1:
-            return [score(chunk) for chunk in plan.chunks]
+        if len(routes) <= 1:
+            answers = [score(number, route) for number, route in enumerate(routes)]
+            advance(sum(len(chunk.items) for chunk in plan.chunks))
+            return answers
         pool = ThreadPoolExecutor(self._core.max_concurrency, thread_name_prefix="visreward")
+        running: dict[Future[Answered], int] = {}
+
+        def launch(number: int, route: Route) -> None:
+            race.launch(number)
+            running[pool.submit(score, number, route)] = number
+
         try:
-            return _collect([pool.submit(score, chunk) for chunk in plan.chunks])
+            for number, route in enumerate(routes):
+                launch(number, route)
+            while not race.is_over:
+                done, _ = wait(running, race.patience_seconds(), FIRST_COMPLETED)
+                for future in done:
+                    number = running.pop(future)
+                    if self._settle(race, number, future):
+                        stops[number].set()
+                        advance(len(plan.chunks[number].items))
+                for number in race.stragglers():
+                    if (again := self._core.detour(plan, number, routes[number])) is not None:
+                        launch(number, again)
+            return race.answers
         finally:
-            stop.set()
+            for stop in stops:
+                stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _send(
-        self, call: Call, retry: RetryPolicy | None = None, *, stop: threading.Event | None = None
-    ) -> httpx.Response:
-        """Drive one exchange; `stop` cuts its waits short where another request of the call has failed."""
-        steps = exchange(call, retry or self._core.retry)
-        stop = stop or threading.Event()
+    def _settle(self, race: Race[Answered], number: int, future: Future[Answered]) -> bool:
+        """Take what came of a request; return whether it is its first answer. Raise where it has failed."""
+        error = future.exception()
+        if error is None:
+            return race.answer(number, future.result())
+        if race.fail(number):
+            raise error
+        return False
+
+    def _get(self, path: str, retry: RetryPolicy | None = None) -> httpx.Response:
+        steps = exchange(sending(self._core.get(path)), retry or self._core.retry, self._core.anywhere())
+        return self._run(steps, threading.Event())
+
+    def _run(self, steps: Steps[T], stop: threading.Event) -> T:
+        """Drive one exchange; `stop` cuts its waits short where its answer is wanted no more."""
         outcome: Outcome = None
         while True:
             try:
                 step = steps.send(outcome)
             except StopIteration as done:
-                answer: httpx.Response = done.value
+                answer: T = done.value
                 return answer
             outcome = self._do(step, stop)
 
@@ -232,7 +289,7 @@ class RewardClient:
         try:
             return self._http.request(
                 step.call.method,
-                self._core.url + step.call.path,
+                step.server.url + step.call.path,
                 headers=step.call.headers,
                 content=step.call.content,
                 timeout=self._core.timeout(step.timeout_seconds),
@@ -242,13 +299,4 @@ class RewardClient:
 
 
 class _AbandonedError(Exception):
-    """A wait was cut short because another request of the same call had failed."""
-
-
-def _collect(futures: list[Future[Answered]]) -> list[Answered]:
-    """Return all answers in order; raise the failure that came first, not what it caused in the others."""
-    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-    errors = [error for future in done if (error := future.exception()) is not None]
-    if errors:
-        raise min(errors, key=lambda error: isinstance(error, _AbandonedError))
-    return [future.result() for future in futures]
+    """A wait was cut short because its call has failed, or has the answer from elsewhere."""

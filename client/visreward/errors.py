@@ -8,8 +8,9 @@
     ├── ServiceError                 the service refused or failed the request as a whole
     │   ├── InvalidRequestError      something in the request is wrong
     │   │   └── UnknownNameError     no such recipe or path; `nearest` has the names close to it
+    │   ├── AccessDeniedError        no key, a wrong one, or one that may not do this
     │   ├── RequestTooLargeError     over a limit published at GET /limits
-    │   ├── OverloadedError          the queue is full, or the service is starting or draining
+    │   ├── OverloadedError          too many requests, or the service is starting or draining
     │   ├── DeadlineExceededError    not scored within the request's deadline
     │   └── InternalError            a defect of the service
     └── ItemError                    the request was answered, and some items have no reward
@@ -105,6 +106,10 @@ class InvalidRequestError(ServiceError):
 
 class UnknownNameError(InvalidRequestError):
     """The service has no recipe, or no path, of that name."""
+
+
+class AccessDeniedError(ServiceError):
+    """No key, one that the service does not know, or one that may not use the recipe."""
 
 
 class RequestTooLargeError(ServiceError):

@@ -19,7 +19,8 @@ def summarise(group: str, rewards: Sequence[float | None]) -> GroupSummary:
         )
     same = min(scored) == max(scored)
     mean = scored[0] if same else math.fsum(scored) / len(scored)
-    std = 0.0 if same else math.sqrt(math.fsum((reward - mean) ** 2 for reward in scored) / len(scored))
+    share = math.sqrt(len(scored))
+    std = 0.0 if same else math.hypot(*((reward - mean) / share for reward in scored))
     return GroupSummary(
         group=group,
         num_items=len(rewards),

@@ -8,14 +8,16 @@ turned into what HTTP would have said: an answer, a refusal with the service's e
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import httpx
 import msgpack
+from google.protobuf.message import Message
 
+from visreward.access import Tls
 from visreward.codec import MsgpackCodec, codec_of
 from visreward.protocol import MEANINGS, Code, ErrorBody
 from visreward.protocol.proto import answer, request
@@ -28,6 +30,7 @@ SERVING = b"\x08\x01"
 ERROR_KEY = "visreward-error-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 REQUEST_ID = "x-request-id"
+AUTHORIZATION = "authorization"
 OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -62,6 +65,11 @@ class GrpcTransport(httpx.BaseTransport):
             else grpc.secure_channel(target, credentials, options=every)
         )
 
+    @classmethod
+    def open(cls, url: str, tls: Tls | None = None) -> Self:
+        """Return the transport to a `grpc://` or, encrypted, a `grpcs://` URL."""
+        return cls(target_of(url), credentials=credentials_of(url, tls))
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request. Raises `httpx.TransportError` where nobody answered."""
         call = to_rpc(request)
@@ -93,6 +101,11 @@ class AsyncGrpcTransport(httpx.AsyncBaseTransport):
             else grpc.aio.secure_channel(target, credentials, options=every)
         )
 
+    @classmethod
+    def open(cls, url: str, tls: Tls | None = None) -> Self:
+        """Return the transport to a `grpc://` or, encrypted, a `grpcs://` URL."""
+        return cls(target_of(url), credentials=credentials_of(url, tls))
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request. Raises `httpx.TransportError` where nobody answered."""
         call = to_rpc(request)
@@ -110,39 +123,65 @@ class AsyncGrpcTransport(httpx.AsyncBaseTransport):
         await self._channel.close()
 
 
+def target_of(url: str) -> str:
+    """Return the host and port of a URL."""
+    return url.partition("://")[2]
+
+
+def credentials_of(url: str, tls: Tls | None) -> grpc.ChannelCredentials | None:
+    """Return what encrypts the channel to a URL; None for `grpc://`, which is plain."""
+    return (tls or Tls()).credentials() if url.startswith("grpcs://") else None
+
+
 def to_rpc(sent: httpx.Request) -> Rpc | httpx.Response:
     """Return the call that a request stands for, or the refusal of one that gRPC does not carry."""
     path = METHODS.get((sent.method, sent.url.path))
     if path is None:
         return _refused(Code.NOT_FOUND, "the service offers this over HTTP alone")
-    raw = b""
-    if path.endswith("/Score"):
-        try:
-            raw = _read_score(sent).SerializeToString()
-        except (ValueError, TypeError) as error:
-            return _refused(Code.INVALID_REQUEST, str(error))
+    read = READERS.get(path)
+    try:
+        raw = read(sent).SerializeToString() if read is not None else b""
+    except (ValueError, TypeError) as error:
+        return _refused(Code.INVALID_REQUEST, str(error))
     timeouts: Mapping[str, float | None] = sent.extensions.get("timeout", {})
-    request_id = sent.headers.get(REQUEST_ID)
-    metadata = ((REQUEST_ID, request_id),) if request_id else ()
+    carried = {name: sent.headers.get(name) for name in (REQUEST_ID, AUTHORIZATION)}
+    metadata = tuple((name, value) for name, value in carried.items() if value)
     return Rpc(path, raw, timeouts.get("read"), metadata)
 
 
 METHODS = {
     ("POST", "/score"): f"{SERVICE}/Score",
+    ("POST", "/images/missing"): f"{SERVICE}/MissingImages",
     ("GET", "/limits"): f"{SERVICE}/GetLimits",
     ("GET", "/readyz"): HEALTH,
 }
 
 
-def _read_score(sent: httpx.Request) -> pb.ScoreRequest:
+def _read_body(sent: httpx.Request) -> Any:
     codec = codec_of(sent.headers.get("content-type"))
+    if "content-encoding" in sent.headers:
+        raise ValueError("compression is HTTP's alone")
     if codec is None:
         raise ValueError("the body is neither JSON nor msgpack")
-    document = codec.decode(sent.read())
+    return codec.decode(sent.read())
+
+
+def _read_missing(sent: httpx.Request) -> pb.MissingImagesRequest:
+    return pb.MissingImagesRequest(digests=_read_body(sent)["digests"])
+
+
+def _read_score(sent: httpx.Request) -> pb.ScoreRequest:
+    document = _read_body(sent)
     for image in document.get("images") or ():
         if isinstance(image["data"], str):
             image["data"] = base64.b64decode(image["data"], validate=True)
     return request.to_message(document)
+
+
+READERS: dict[str, Callable[[httpx.Request], Message]] = {
+    f"{SERVICE}/Score": _read_score,
+    f"{SERVICE}/MissingImages": _read_missing,
+}
 
 
 def to_response(path: str, raw: bytes) -> httpx.Response:
@@ -153,6 +192,9 @@ def to_response(path: str, raw: bytes) -> httpx.Response:
         return _refused(Code.NOT_READY, MEANINGS[Code.NOT_READY].summary)
     if path.endswith("/GetLimits"):
         return httpx.Response(200, json=json.loads(pb.GetLimitsResponse.FromString(raw).limits))
+    if path.endswith("/MissingImages"):
+        missing = pb.MissingImagesResponse.FromString(raw)
+        return httpx.Response(200, json={"digests": list(missing.digests)})
     scored = answer.from_message(pb.ScoreResponse.FromString(raw)).model_dump(mode="json")
     headers = {"content-type": MsgpackCodec().content_type, REQUEST_ID: scored["request_id"]}
     return httpx.Response(200, headers=headers, content=msgpack.packb(scored))

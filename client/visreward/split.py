@@ -19,6 +19,11 @@ class Chunk:
     """Distinct images to be sent, in order of first use."""
     num_bytes: int = 0
 
+    @property
+    def key(self) -> str:
+        """What the chunk's way to a server is chosen by."""
+        return route_key(self.items[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -46,14 +51,21 @@ def split(
     bytes in a body of each image that is to be sent; images that are only named cost nothing.
     """
     packer = _Packer(image_bytes, bounds)
-    for group in _groups(items):
+    for group in by_group(items):
         packer.put_group(group)
     for chunk in packer.chunks:
         chunk.items.sort(key=lambda item: item.index)
     return packer.chunks, packer.too_large
 
 
-def _groups(items: Sequence[Sendable]) -> list[list[Sendable]]:
+def route_key(item: Sendable) -> str:
+    """Return what an item's way to a server is chosen by: its first image, else its group, else its place."""
+    if item.digests:
+        return item.digests[0]
+    return str(item.index) if item.group is None else f"group {item.group}"
+
+
+def by_group(items: Sequence[Sendable]) -> list[list[Sendable]]:
     """Items by group in order of first appearance; an item without a group is one of its own."""
     groups: dict[str | int, list[Sendable]] = {}
     for item in items:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from tokenizers import Tokenizer
 
+from visreward_service.access import Guard, find_idle_patterns
 from visreward_service.cache import MemoryCache, SharedCache, Tiers
 from visreward_service.engine.admission import Admission
 from visreward_service.engine.encode import Encoder
@@ -22,15 +25,22 @@ from visreward_service.engine.store import ImageStore
 from visreward_service.logs import configure_logs
 from visreward_service.metrics import Metrics
 from visreward_service.models import load_models
-from visreward_service.models.base import Model, ModelInfo
+from visreward_service.models.base import Model
 from visreward_service.models.images import decode
 from visreward_service.recipes import load_recipes
 from visreward_service.rest.app import create_app
+from visreward_service.rest.drain import DrainingServer
+from visreward_service.rest.listen import ProbeServer, listening, serve_probes_beside
 from visreward_service.scorers import RULES, answers
 from visreward_service.scorers.base import Catalog, ModelFacts
 from visreward_service.settings import BatchSettings, Settings, SettingsError, load_settings
 
 log = logging.getLogger(__name__)
+
+START_FAILED = 3
+"""Exit code of a service that could not listen; uvicorn has logged why."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def build_engine(settings: Settings) -> Engine:
@@ -103,18 +113,13 @@ def _cache(settings: Settings, metrics: Metrics) -> Tiers:
 def _facts(models: Mapping[str, Model]) -> dict[str, ModelFacts]:
     return {
         name: ModelFacts(
-            views=_views(model.info),
+            views=frozenset(model.info.views),
             branches=frozenset(model.info.branches),
             logit_scale=model.info.logit_scale,
             logit_bias=model.info.logit_bias,
         )
         for name, model in models.items()
     }
-
-
-def _views(info: ModelInfo) -> frozenset[str]:
-    """The views that scorers may ask for: a dense map whose grid follows the image cannot be read by them."""
-    return frozenset(view for view in info.views if view != "dense" or info.grid is not None)
 
 
 def _tokenizers(folders: Mapping[str, Path]) -> dict[str, Callable[[str], int]]:
@@ -159,26 +164,40 @@ def serve(
     engine = build_engine(settings)
     for info in engine.models:
         log.info("model ready", extra={"model": info.name, "source": info.source, "revision": info.revision})
-    app = create_app(settings, engine)
+    guard = build_guard(settings, engine)
+    app = create_app(settings, engine, guard)
     if settings.grpc.port is not None:
-        _serve_grpc(app, settings, engine)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds),
-        server_header=False,
+        _serve_grpc(app, settings, engine, guard)
+    if settings.metrics.port is not None:
+        serve_probes_beside(app, ProbeServer(settings, engine))
+    server = DrainingServer(
+        uvicorn.Config(app, host=settings.host, port=settings.port, **listening(settings)),
+        engine,
+        drain_seconds=settings.drain_seconds,
+        limit_seconds=settings.shutdown_seconds,
     )
-    return 0
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again when it has stopped
+        server.run()
+    return 0 if server.started else START_FAILED
 
 
-def _serve_grpc(app: FastAPI, settings: Settings, engine: Engine) -> None:
+def build_guard(settings: Settings, engine: Engine) -> Guard:
+    """Return who lets callers in. Raises `SettingsError` where a key may use what is not served."""
+    served = [*engine.recipes.recipes, *(f"encoder.{info.name}" for info in engine.models)]
+    for key, entry in find_idle_patterns(settings.keys, served).items():
+        near = get_close_matches(entry, served, n=3, cutoff=0.4)
+        hint = f"; nearest: {', '.join(near)}" if near else ""
+        raise SettingsError(f'keys.{key}.recipes: nothing served here is named "{entry}"{hint}')
+    if not settings.keys and settings.host not in LOOPBACK:
+        log.warning("no keys are set: everybody who reaches the port may use the service")
+    return Guard(settings.keys)
+
+
+def _serve_grpc(app: FastAPI, settings: Settings, engine: Engine, guard: Guard) -> None:
     # Imported only where it is asked for: gRPC is an extra.
     try:
         from visreward_service.grpc import GrpcServer, serve_beside
     except ImportError as error:
         message = f"grpc.port is set, and {error.name} is not installed: install visreward[grpc]"
         raise SettingsError(message) from None
-    serve_beside(app, GrpcServer(settings, engine))
+    serve_beside(app, GrpcServer(settings, engine, guard))

@@ -8,16 +8,17 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from visreward.protocol import Limits
+from visreward_service.access.settings import CorsSettings, KeySettings, TlsSettings
 from visreward_service.models.settings import ModelSettings
 
 PREFIX = "VISREWARD_"
-NOT_OURS = frozenset({"VISREWARD_URL", "VISREWARD_CONFIG"})
+NOT_OURS = frozenset({"VISREWARD_URL", "VISREWARD_API_KEY", "VISREWARD_CONFIG"})
 """Variables of the client and of `visreward serve`."""
 
 Positive = Annotated[float, Field(gt=0)]
@@ -75,6 +76,34 @@ class QueueSettings(Section):
     max_retry_seconds: Positive = 60.0
 
 
+class HttpSettings(Section):
+    """Bounds of one HTTP connection."""
+
+    max_head_bytes: Annotated[int, Field(ge=1024)] = 2**16
+    """Of a request's line and headers."""
+    idle_seconds: Positive = 60.0
+    """How long a client may leave a request unfinished, or an answer unread, without a byte moving."""
+
+
+class MetricsSettings(Section):
+    """A port of its own for `/metrics`, `/healthz` and `/readyz`, in plain HTTP and without a key."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """None leaves them on the service's port; with one, `/metrics` is there alone. 0 takes a free port."""
+
+
+class RaySettings(Section):
+    """What Ray Serve is asked for, of each replica. `visreward serve` reads none of it."""
+
+    replicas: Count = 1
+    gpus: Annotated[float, Field(ge=0)] = 0.0
+    """A share of one GPU, or whole ones."""
+    cpus: Positive = 2.0
+    max_requests: Count = 256
+    """At one replica at once; more wait at Ray's door."""
+
+
 class GrpcSettings(Section):
     """The gRPC server, which speaks `visreward.v1` and the Open Inference Protocol. Needs the extra grpc."""
 
@@ -87,6 +116,8 @@ class GrpcSettings(Section):
     """Requests of one stream that are scored at once."""
     stream_idle_seconds: Positive = 300.0
     """How long a stream may stay open without a new request."""
+    max_metadata_bytes: Annotated[int, Field(ge=1024)] = 2**14
+    """Of one call."""
 
 
 class Settings(BaseSettings):
@@ -106,6 +137,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_seconds: Positive = 30.0
     """How long requests under way may take after SIGTERM."""
+    drain_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """How long new requests are at least refused in words after SIGTERM, before the port is closed."""
     cpu_threads: Count = Field(default_factory=lambda: max(os.cpu_count() or 1, 2))
     """Threads that parse, decode, resize and tokenise."""
     torch_threads: Annotated[int, Field(ge=0)] = 0
@@ -125,7 +158,14 @@ class Settings(BaseSettings):
     rules: RuleSettings = RuleSettings()
     batch: BatchSettings = BatchSettings()
     queue: QueueSettings = QueueSettings()
+    http: HttpSettings = HttpSettings()
     grpc: GrpcSettings = GrpcSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    ray: RaySettings = RaySettings()
+    keys: dict[str, KeySettings] = {}
+    """Who may ask, by name; without any, everybody who reaches the port."""
+    tls: TlsSettings | None = None
+    cors: CorsSettings = CorsSettings()
     redis: RedisSettings | None = None
 
     @classmethod
@@ -184,13 +224,17 @@ def _names_at(location: list[str]) -> list[str]:
     """Names of the fields at a path of the settings."""
     model: type[BaseModel] = Settings
     for part in location:
-        if part not in model.model_fields:
-            return list(ModelSettings.model_fields)
-        inner = model.model_fields[part].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            continue
-        model = inner
-    return list(ModelSettings.model_fields) if location[:1] == ["models"] else list(model.model_fields)
+        if part in model.model_fields:  # else it is a name that the operator gave
+            model = _table(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _table(annotation: Any) -> type[BaseModel] | None:
+    """The table that a field holds: itself, optional, or by name."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -68,10 +68,22 @@ class SmallService:
     meeting: threading.Barrier | None = None
     """Where set, requests to score are answered when so many are in flight."""
     broken_groups: frozenset[str] = frozenset()
+    store: dict[str, str | None] = field(default_factory=dict)
+    """Images that came with earlier requests, by digest."""
+    is_forgetful: bool = False
+    """Where set, nothing is kept for later requests."""
+    num_held: int = 0
+    """So many requests to score wait for `hold` before they are answered."""
+    hold: threading.Event = field(default_factory=threading.Event)
     url: str = ""
     in_flight: int = 0
     max_in_flight: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def num_uploads(self) -> int:
+        """Images that came with requests to score."""
+        return sum(len(seen.body["images"]) for seen in self.scored)
 
     @property
     def scored(self) -> list[Seen]:
@@ -81,6 +93,8 @@ class SmallService:
     def answer(self, path: str, body: Any) -> tuple[int, Any]:
         if path == "/score":
             return self.score(body)
+        if path == "/images/missing":
+            return 200, {"digests": [digest for digest in body["digests"] if digest not in self.store]}
         pages: dict[str, Any] = {
             "/limits": self.limits.model_dump(mode="json"),
             "/recipes": RECIPES,
@@ -96,11 +110,14 @@ class SmallService:
         images, items = request["images"], request["items"]
         if len(items) > self.limits.max_items or len(images) > self.limits.max_images:
             return refuse(Code.REQUEST_TOO_LARGE, "over a limit", field="items")
-        held: dict[str, str | None] = {}
+        held = dict(self.store)
         for place, image in enumerate(images):
             data = base64.b64decode(image["data"]) if isinstance(image["data"], str) else image["data"]
             assert hashlib.sha256(data).hexdigest() == image["digest"]
             held[image["digest"]] = f"images[{place}].data" if data.startswith(b"broken") else None
+        if not self.is_forgetful:
+            self.store |= {digest: fault for digest, fault in held.items() if fault is None}
+        named = dict.fromkeys(digest for item in items for digest in item.get("images", []))
         results = [self.score_item(item, index, held) for index, item in enumerate(items)]
         return 200, {
             "request_id": "small",
@@ -110,10 +127,11 @@ class SmallService:
             "timings_ms": {"total": 1.5},
             "work": {
                 "images_asked": sum(len(i.get("images", [])) for i in items),
-                "images_encoded": len(images),
+                "images_encoded": len(named),
             },
             "cache": {"hits": 1, "misses": 2},
             "models": {"clip": "r1"},
+            "missing_images": [digest for digest in named if digest not in held],
         }
 
     def score_item(self, item: dict[str, Any], index: int, held: Mapping[str, str | None]) -> dict[str, Any]:
@@ -205,10 +223,14 @@ class Handler(BaseHTTPRequestHandler):
             service.in_flight += 1
             service.max_in_flight = max(service.max_in_flight, service.in_flight)
             is_probe = self.path == "/limits"
+            is_held = self.path == "/score" and service.num_held > 0
+            service.num_held -= is_held
             fault = service.faults.popleft() if service.faults and not is_probe else None
         if service.meeting is not None and self.path == "/score":
             service.meeting.wait(timeout=20)
         time.sleep(service.delay_seconds)
+        if is_held:
+            service.hold.wait(timeout=20)
         # Counted down before the answer is sent: its reader may send the next request at once.
         with service.lock:
             service.in_flight -= 1

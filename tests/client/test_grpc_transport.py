@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 import pytest_asyncio
 
+from tests.client.calls import call_each
 from tests.service.grpc.conftest import Service, serving
 from tests.service.scenes_data import item, picture
 from visreward import AsyncRewardClient, RewardClient
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STAGE_1 = "pebr-r1/stage1"
 URL = "http://reward"
+RECEIVED = "visreward_image_bytes_received_total "
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -80,3 +83,18 @@ async def test_a_service_that_drains_is_overloaded() -> None:
                     break
                 await asyncio.sleep(0.1)
             assert not await client.ready()
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_an_image_is_sent_once_over_grpc(kind: str) -> None:
+    async with serving() as service, httpx.AsyncClient(base_url=f"http://{service.http}") as http:
+
+        async def received() -> float:
+            lines = (await http.get("/metrics")).text.splitlines()
+            return next(float(line.split()[1]) for line in lines if line.startswith(RECEIVED))
+
+        once = sum(len(picture(seed).data) for seed in (1, 2))
+        calls = [items()] * 3
+        results = await asyncio.to_thread(call_each, kind, [f"grpc://{service.grpc}"], calls, recipe=STAGE_1)
+        assert len({tuple(result.rewards) for result in results}) == 1
+        assert await received() == once

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 
+from tests.client.calls import call_each
 from tests.service.scenes_data import item, picture
 from visreward import AsyncRewardClient, ItemError, Limits, RewardClient, UnknownNameError
 from visreward.cli.program import run_program
@@ -169,7 +171,7 @@ def test_the_examples_of_the_documentation_run(
     with contextlib.redirect_stdout(printed):
         for block in blocks("python"):
             exec(compile(block, str(DOCS), "exec"), names)  # noqa: S102 - our own page
-    for name in ("client", "patient", "spread"):
+    for name in ("client", "patient", "spread", "shared"):
         names[name].close()
     shown = printed.getvalue()
     assert "1 of 3 items could not be scored" in shown
@@ -177,3 +179,46 @@ def test_the_examples_of_the_documentation_run(
     assert "unknown_recipe ('pebr-r1/stage1'" in shown
     assert "-1.0 None" in shown
     assert capsys.readouterr().err.count("6/6") >= 1
+
+
+def received(url: str) -> float:
+    """Return the bytes of images that the service has been sent since its start."""
+    for line in httpx.get(f"{url}/metrics").text.splitlines():
+        if line.startswith("visreward_image_bytes_received_total "):
+            return float(line.split()[1])
+    raise AssertionError("the metric is not there")
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding", "compression", "seeds"),
+    [
+        ("sync", "msgpack", None, (31, 32)),
+        ("async", "json", None, (33, 34)),
+        ("async", "msgpack", "zstd", (35, 36)),
+    ],
+)
+def test_the_second_epoch_of_a_run_sends_no_byte_of_an_image(
+    url: str, kind: str, encoding: Any, compression: Any, seeds: tuple[int, ...]
+) -> None:
+    """The images are of this case alone: the service lives through all of them."""
+    before = received(url)
+    totals = []
+    epochs = [
+        [with_bytes(item(seed, number, completion_tokens=epoch), seed) for seed in seeds for number in (0, 1)]
+        for epoch in (100, 200, 300)
+    ]
+    results = call_each(
+        kind,
+        url,
+        epochs,
+        between=lambda _: totals.append(received(url)),
+        recipe=STAGE_1,
+        encoding=encoding,
+        compression=compression,
+    )
+    totals.append(received(url))
+    assert totals[1] - before == sum(len(picture(seed).data) for seed in seeds)
+    assert totals[3] == totals[2] == totals[1]
+    for result in results[1:]:
+        assert result.work.images_encoded == 0
+        assert [r.parts["clip"] for r in result.items] == [r.parts["clip"] for r in results[0].items]

@@ -44,6 +44,7 @@ def test_without_either_the_service_of_this_machine_is_meant() -> None:
         {"url": "service:8000"},
         {"url": "ftp://service"},
         {"encoding": "yaml"},
+        {"compression": "gzip"},
         {"max_concurrency": 0},
         {"timeout_seconds": 0},
     ],

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
 MONITORING = K8S / "components" / "monitoring"
 SETTINGS = K8S / "base" / "settings.toml"
-OVERLAYS = ("cpu-dev", "gpu")
+OVERLAYS = ("cpu-dev", "gpu", "triton")
 
 Object = dict[str, Any]
 

@@ -15,9 +15,13 @@ from tests.deploy.files import (
     run_tool,
     settings_in,
 )
+from visreward_service.settings import Settings
 
-SERVICES = ("visreward", "visreward-gpu", "redis", "prometheus", "grafana")
-OURS = ("visreward", "visreward-gpu")
+SERVICES = (
+    "visreward", "visreward-gpu", "visreward-triton", "triton", "redis", "prometheus", "grafana",
+)  # fmt: skip
+OURS = ("visreward", "visreward-gpu", "visreward-triton")
+PROFILES = {"visreward-gpu": ["gpu"], "visreward-triton": ["triton"], "triton": ["triton"]}
 
 
 def service(name: str) -> dict[str, Any]:
@@ -53,6 +57,9 @@ def test_an_image_is_pinned_to_a_release(name: str) -> None:
     image = service(name)["image"]
     if name in OURS:
         assert service(name)["build"]["target"] == image.split(":")[1]
+    elif name == "triton":
+        assert re.fullmatch(r"\$\{TRITON_IMAGE:-tritonserver:\d+\.\d+-py3\}", image)
+        image = "tritonserver"
     else:
         assert re.search(r":v?\d+\.\d+\.\d+(-\w+)?$", image)
     assert "." not in image.split("/")[0].split(":")[0], "the image names a registry"
@@ -61,13 +68,14 @@ def test_an_image_is_pinned_to_a_release(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_mounted_file_is_there(name: str) -> None:
     for mount in binds(service(name)):
+        if mount.startswith("${TRITON_REPOSITORY"):
+            continue  # what `visreward export` writes
         assert (ROOT / mount.split(":")[0]).exists(), mount
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_service_starts_with_valid_settings_and_finds_its_cache(name: str) -> None:
-    variables = image_environment() | service(name)["environment"]
-    settings = settings_in(variables)
+    settings = settings_of(name)
     assert settings.host == settings.grpc.host == "0.0.0.0"  # noqa: S104 - a container's own network
     inside = {int(port.rsplit(":", 1)[1]) for port in service(name)["ports"]}
     assert inside == {settings.port, settings.grpc.port}
@@ -82,15 +90,14 @@ def test_a_stopped_service_is_given_the_time_to_drain(name: str) -> None:
 
 
 def test_one_command_starts_the_service_on_the_processor_and_a_profile_on_a_gpu() -> None:
-    assert {name for name in SERVICES if "profiles" in service(name)} == {"visreward-gpu"}
-    assert service("visreward-gpu")["profiles"] == ["gpu"]
+    assert {name: service(name)["profiles"] for name in SERVICES if "profiles" in service(name)} == PROFILES
     (device,) = service("visreward-gpu")["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
 
 
 def test_ports_are_published_on_this_machine_alone_and_once() -> None:
     published = [port for name in SERVICES for port in service(name).get("ports", [])]
-    assert len(published) == 6
+    assert len(published) == 8
     for port in published:
         assert port.startswith(("127.0.0.1:", "${BIND_ADDRESS:-127.0.0.1}:")), port
     outside = [re.search(r":-(\d+)\}:\d+$", port).group(1) for port in published]  # type: ignore[union-attr]
@@ -120,13 +127,22 @@ def test_grafana_finds_its_data_and_its_dashboard() -> None:
     assert service("grafana")["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] in mounted
 
 
-@pytest.mark.parametrize("arguments", [(), ("--profile", "gpu")])
-def test_compose_itself_accepts_the_file(arguments: tuple[str, ...]) -> None:
+def test_triton_is_reached_by_the_service_alone_under_the_name_that_its_settings_have() -> None:
+    triton = settings_of("visreward-triton").models["clip"].triton
+    assert triton is not None
+    assert triton.urls == ("triton:8001",)
+    assert "ports" not in service("triton")
+
+
+@pytest.mark.parametrize("profile", [None, "gpu", "triton"])
+def test_compose_itself_accepts_the_file(profile: str | None) -> None:
+    arguments = () if profile is None else ("--profile", profile)
     find_tool("docker-compose")
     listed = run_tool(
         "docker-compose", "--file", "docker-compose.yml", *arguments, "config", "--services"
     ).split()
-    assert set(listed) == set(SERVICES) - (set() if arguments else {"visreward-gpu"})
+    off = {name for name, profiles in PROFILES.items() if profile not in profiles}
+    assert set(listed) == set(SERVICES) - off
 
 
 def test_the_linter_of_compose_files_finds_nothing_grave() -> None:
@@ -139,6 +155,13 @@ def test_prometheus_accepts_its_configuration(tmp_path: Any) -> None:
     config = tmp_path / "prometheus.yml"
     config.write_text(mounted, encoding="utf-8")
     assert "SUCCESS" in run_tool("promtool", "check", "config", config)
+
+
+def settings_of(name: str) -> Settings:
+    """Return the settings that a service starts with: the mounted file and the variables over it."""
+    one = service(name)
+    (file,) = [mount.split(":")[0] for mount in binds(one) if "settings.toml" in mount]
+    return settings_in(image_environment() | one["environment"], ROOT / file)
 
 
 def binds(one: dict[str, Any]) -> list[str]:

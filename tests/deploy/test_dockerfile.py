@@ -52,7 +52,12 @@ def test_the_requirements_are_those_of_the_service_with_grpc(tmp_path: Path) -> 
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    assert done.stdout.splitlines() == [*project["dependencies"], *extras["service"], *extras["grpc"]]
+    assert done.stdout.splitlines() == [
+        *project["dependencies"],
+        *extras["service"],
+        *extras["grpc"],
+        *extras["triton"],
+    ]
     assert not any(line.startswith("visreward") for line in done.stdout.splitlines())
 
 

@@ -69,7 +69,7 @@ def test_every_object_fits_the_schema_of_its_kind(name: str, tmp_path: Path) -> 
 
 def test_a_loading_pod_is_given_ten_minutes(objects: tuple[Object, ...]) -> None:
     probe = container(objects)["startupProbe"]
-    assert probe["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert probe["httpGet"] == {"path": "/readyz", "port": "metrics"}
     assert probe["periodSeconds"] * probe["failureThreshold"] >= 600
 
 
@@ -87,19 +87,19 @@ def test_liveness_asks_for_the_process_alone_and_outlasts_a_drain(
 ) -> None:
     probe = container(objects)["livenessProbe"]
     drain = settings_of(objects, tmp_path / "settings.toml").shutdown_seconds
-    assert probe["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert probe["httpGet"] == {"path": "/healthz", "port": "metrics"}
     assert probe["periodSeconds"] * probe["failureThreshold"] > drain
 
 
 def test_a_pod_takes_traffic_only_when_it_is_ready(objects: tuple[Object, ...]) -> None:
-    assert container(objects)["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert container(objects)["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
 
 
 def test_the_ports_are_those_that_the_settings_open(objects: tuple[Object, ...], tmp_path: Path) -> None:
     settings = settings_of(objects, tmp_path / "settings.toml")
     opened = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
-    assert opened == {"http": settings.port, "grpc": settings.grpc.port}
-    assert settings.host == settings.grpc.host == "0.0.0.0"  # noqa: S104 - a pod's own network
+    assert opened == {"http": settings.port, "grpc": settings.grpc.port, "metrics": settings.metrics.port}
+    assert settings.host == settings.grpc.host == settings.metrics.host == "0.0.0.0"  # noqa: S104 - a pod's own network
     service = only(objects, "Service")["spec"]
     assert {port["targetPort"] for port in service["ports"]} == set(opened)
 
@@ -221,10 +221,35 @@ def test_prometheus_finds_the_service_by_its_labels() -> None:
     service = only(objects, "Service")
     (endpoint,) = monitor["endpoints"]
     assert selects(monitor["selector"]["matchLabels"], service["metadata"]["labels"])
+    assert endpoint["port"] == "metrics"
     assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     assert endpoint["path"] == "/metrics"
     others = [one for one in objects if one["kind"] == "Service" and one is not service]
     assert not any(selects(monitor["selector"]["matchLabels"], one["metadata"]["labels"]) for one in others)
+
+
+def test_clients_do_not_reach_the_port_of_the_metrics(objects: tuple[Object, ...]) -> None:
+    clients, prometheus = only(objects, "NetworkPolicy")["spec"]["ingress"]
+    assert {port["port"] for port in clients["ports"]} == {"http", "grpc"}
+    assert {port["port"] for port in prometheus["ports"]} == {"metrics"}
+
+
+def test_the_triton_overlay_asks_for_keys_and_reaches_its_encoder(tmp_path: Path) -> None:
+    objects = overlay("triton")
+    (secret,) = container(objects)["envFrom"]
+    assert secret["secretRef"] == {"name": "visreward-keys"}  # not optional: without keys no pod starts
+    triton = settings_of(objects, tmp_path / "settings.toml").models["clip"].triton
+    assert triton is not None
+    service = only(objects, "Service", "visreward-triton")
+    (port,) = service["spec"]["ports"]
+    assert list(triton.urls) == [f"{service['metadata']['name']}:{port['port']}"]
+    encoder = only(objects, "Deployment", "visreward-triton")["spec"]["template"]["metadata"]["labels"]
+    assert selects(service["spec"]["selector"], encoder)
+    (way,) = only(objects, "NetworkPolicy", "visreward-to-triton")["spec"]["egress"]
+    assert selects(way["to"][0]["podSelector"]["matchLabels"], encoder)
+    (door,) = only(objects, "NetworkPolicy", "visreward-triton")["spec"]["ingress"]
+    assert selects(door["from"][0]["podSelector"]["matchLabels"], labels(objects))
+    assert {port["port"] for port in door["ports"]} == {port["port"] for port in way["ports"]} == {8001}
 
 
 def test_the_operator_is_given_the_same_alerts_as_prometheus() -> None:
@@ -232,9 +257,9 @@ def test_the_operator_is_given_the_same_alerts_as_prometheus() -> None:
     assert rule["spec"] == read_yaml(MONITORING / "alerts.yml")
 
 
-def test_both_settings_files_name_only_known_settings() -> None:
+def test_every_settings_file_names_only_known_settings() -> None:
     files = sorted(K8S.rglob("settings.toml"))
-    assert len(files) == 2
+    assert len(files) == 3
     for file in files:
         tables: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
         assert settings_in({}, file).log_format == tables["log_format"] == "json"

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 def add_service_arguments(parser: ArgumentParser) -> None:
     """Add `--url` and `--timeout`."""
-    parser.add_argument("--url", help=f"address of the service (default: $VISREWARD_URL, else {DEFAULT_URL})")
+    parser.add_argument(
+        "--url",
+        help=f"address of the service, or several with commas between them "
+        f"(default: $VISREWARD_URL, else {DEFAULT_URL})",
+    )
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="give up after so long, retries included"
     )

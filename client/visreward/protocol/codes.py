@@ -19,6 +19,9 @@ class Code(StrEnum):
     INVALID_RECIPE = "invalid_recipe"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     NOT_READY = "not_ready"
     INTERNAL = "internal"
@@ -72,6 +75,11 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.NOT_FOUND: Meaning(404, "NOT_FOUND", False, "no such path"),
     Code.METHOD_NOT_ALLOWED: Meaning(405, "UNIMPLEMENTED", False, "the path does not take this method"),
+    Code.UNAUTHENTICATED: Meaning(401, "UNAUTHENTICATED", False, "no key, or one that is not known here"),
+    Code.FORBIDDEN: Meaning(403, "PERMISSION_DENIED", False, "the key may not use that recipe or encoder"),
+    Code.RATE_LIMITED: Meaning(
+        429, "RESOURCE_EXHAUSTED", True, "the key has sent too many requests; come back after the hint"
+    ),
     Code.OVERLOADED: Meaning(429, "RESOURCE_EXHAUSTED", True, "the queue is full; come back after the hint"),
     Code.NOT_READY: Meaning(503, "UNAVAILABLE", True, "the service is starting or draining"),
     Code.INTERNAL: Meaning(500, "INTERNAL", True, "a defect of the service; the log holds the request id"),

@@ -65,12 +65,14 @@ class RewardSpec(WireModel):
 
 
 class RecipeSpec(WireModel):
-    """A recipe as written: named pieces, named terms, one expression."""
+    """A recipe as written: named pieces, named terms, one expression, steps of the group."""
 
     extract: dict[Name, ExtractSpec] = {}
     terms: dict[Name, dict[str, Json]]
     """By name: `scorer`, its parameters, and an optional `value` expression."""
     reward: RewardSpec | Text
+    group: dict[Name, dict[str, Json]] = {}
+    """Steps over the items of a group, by name, with their parameters."""
 
 
 class ScoreRequest(WireModel):
@@ -80,6 +82,7 @@ class ScoreRequest(WireModel):
     extract: dict[Name, ExtractSpec] | None = None
     terms: dict[Name, dict[str, Json]] | None = None
     reward: RewardSpec | Text | None = None
+    group: dict[Name, dict[str, Json]] | None = None
     images: list[Image] = []
     items: Annotated[list[Item], Field(min_length=1)]
     deadline_ms: Annotated[int, Field(ge=1)] | None = None

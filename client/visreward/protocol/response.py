@@ -44,9 +44,23 @@ class GroupSummary(AnswerModel):
     num_scored: int
     mean: float | None
     std: float | None
-    """Population standard deviation; exactly 0.0 where all rewards are the same number."""
+    """Population standard deviation; exactly 0.0 for equal rewards, None beyond a double."""
     tied: bool
     """True where at least two items were scored and all their rewards are the same number."""
+    pass_rate: float | None = None
+    """Share of the scored items that pass. This and what follows is there where the recipe has the step."""
+    difficulty: str | None = None
+    """`easy`, `medium` or `hard`; None where an item failed, or where there are too few."""
+    keep: bool | None = None
+    """Whether the group's mean lies between the bounds of the recipe's filter."""
+    gate: bool | None = None
+    """False where the gate is shut: nothing was seen right."""
+    scale: float | None = None
+    """What the gate multiplies the group's advantages by, or its rewards if the recipe says so."""
+    weight: float | None = None
+    """What the rewards were multiplied by; None where the group's items differ."""
+    tamed: list[str] = []
+    """Components that entered the rewards as log(1 + R)."""
 
 
 class Work(AnswerModel):
@@ -80,6 +94,8 @@ class ScoreResponse(AnswerModel):
     cache: CacheUse = CacheUse()
     models: dict[str, str] = {}
     """Revision of each model that the recipe used, by its name in the settings."""
+    missing_images: list[str] = []
+    """Digests of the images that the recipe needed and that were neither sent nor held."""
 
 
 class MissingImages(WireModel):

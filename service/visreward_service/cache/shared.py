@@ -8,6 +8,7 @@ its checksum over key and content is right, so that what comes back is what was 
 import asyncio
 import hashlib
 import logging
+import math
 import struct
 import time
 from collections.abc import Sequence
@@ -23,10 +24,12 @@ log = logging.getLogger(__name__)
 
 Vector = npt.NDArray[np.float32]
 
-PREFIX = "visreward:1:"
+PREFIX = "visreward:2:"
 """Version of the keys and of the values' layout."""
-HEADER = struct.Struct("<16sBII")
-"""Checksum, number of dimensions, and two sizes, of which the second is 0 for a vector."""
+HEADER = struct.Struct("<16sBIII")
+"""Checksum, number of axes, and three sizes; those of axes that are not there are 0."""
+AXES = (1, 3)
+"""Of a vector, and of a dense map: rows, columns, dimensions."""
 MAX_WRITES_UNDER_WAY = 64
 
 
@@ -123,23 +126,23 @@ class SharedCache:
 def pack(name: str, vector: Vector) -> bytes:
     """Return a value that says of itself whether it is whole and belongs to its key."""
     data = np.ascontiguousarray(vector, dtype="<f4").tobytes()
-    rows, columns = vector.shape[0], vector.shape[1] if vector.ndim == 2 else 0
-    return HEADER.pack(_checksum(name, rows, columns, data), vector.ndim, rows, columns) + data
+    sizes = (*vector.shape, 0, 0)[:3]
+    return HEADER.pack(_checksum(name, sizes, data), vector.ndim, *sizes) + data
 
 
 def unpack(name: str, value: object) -> Vector | None:
     """Return the vector, or None where the value is not what `pack` made for this key."""
     if not isinstance(value, bytes) or len(value) < HEADER.size:
         return None
-    checksum, num_dimensions, rows, columns = HEADER.unpack_from(value)
+    checksum, num_axes, *sizes = HEADER.unpack_from(value)
     data = value[HEADER.size :]
-    if num_dimensions not in (1, 2) or len(data) != 4 * rows * (columns if num_dimensions == 2 else 1):
+    if num_axes not in AXES or len(data) != 4 * math.prod(sizes[:num_axes]):
         return None
-    if checksum != _checksum(name, rows, columns, data):
+    if checksum != _checksum(name, sizes, data):
         return None
-    vector = np.frombuffer(data, dtype="<f4").astype(np.float32, copy=False)
-    return vector.reshape(rows, columns) if num_dimensions == 2 else vector
+    return np.frombuffer(data, dtype="<f4").astype(np.float32, copy=False).reshape(sizes[:num_axes])
 
 
-def _checksum(name: str, rows: int, columns: int, data: bytes) -> bytes:
-    return hashlib.blake2b(f"{name}|{rows}|{columns}|".encode() + data, digest_size=16).digest()
+def _checksum(name: str, sizes: Sequence[int], data: bytes) -> bytes:
+    shape = "".join(f"{size}|" for size in sizes)
+    return hashlib.blake2b(f"{name}|{shape}".encode() + data, digest_size=16).digest()

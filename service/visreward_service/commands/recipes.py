@@ -68,6 +68,8 @@ def load_all(folders: Sequence[Path]) -> list[dict[str, Any]]:
             "profile": recipe.profile,
             "needs": list(recipe.needs),
             "formula": recipe.formula,
+            "steps": list(recipe.steps),
+            "example": recipe.example,
             "quirks": list(recipe.quirks),
             "source": recipe.source,
         }

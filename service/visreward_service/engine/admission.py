@@ -43,10 +43,12 @@ class Admission:
         if self._num_bytes and self._num_bytes + count > self._max_bytes:
             raise self._refusal("bytes")
         self._num_bytes += count
+        self._metrics.pending_bytes.set(self._num_bytes)
         try:
             yield
         finally:
             self._num_bytes -= count
+            self._metrics.pending_bytes.set(self._num_bytes)
 
     @contextmanager
     def hold_items(self, count: int) -> Iterator[None]:

@@ -19,7 +19,7 @@ from visreward_service.models.images import ImageFault, read_header
 from visreward_service.scorers.base import Fault
 
 REQUEST_FIELDS = tuple(ScoreRequest.model_fields)
-RECIPE_FIELDS = ("extract", "terms", "reward")
+RECIPE_FIELDS = ("extract", "terms", "reward", "group")
 FIELDS_AT = {(): tuple(Item.model_fields), ("reference",): tuple(Reference.model_fields)}
 TEXT_ERRORS = frozenset({"text_invalid", "string_unicode"})
 

@@ -4,10 +4,18 @@ from bisect import bisect_left
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Protocol, TypeVar
 
 LENGTH_BUCKETS = (16, 24, 32, 40, 48, 64, 77, 96, 128, 160, 196, 248)
 """Upper ends, in tokens. A text is batched with texts of its own bucket, so that padding stays small."""
+
+REGAIN_PASSES = 100
+"""Passes that fit, after which more is tried again."""
+REGAIN = 1.25
+SMALLEST_SHARE = 1 / 1024
+SMALLEST_PART = 4
+"""Jobs below which a pass is not made smaller to leave some to others: kernels want rows."""
 
 
 class Queued(Protocol):
@@ -37,6 +45,36 @@ class Budget:
     max_cost: int
 
 
+@dataclass(slots=True)
+class Allowance:
+    """The share of a budget that a device has memory for: cut where a pass did not fit, slowly regained."""
+
+    share: float = 1.0
+    _num_passes: int = 0
+
+    def cut(self, used: float) -> None:
+        """Note that a pass did not fit which held the share `used` of the whole budget."""
+        self.share = max(min(self.share, used / 2), SMALLEST_SHARE)
+        self._num_passes = 0
+
+    def note_pass(self) -> None:
+        """Note a pass that did fit."""
+        if self.share < 1.0:
+            self._num_passes += 1
+            if self._num_passes >= REGAIN_PASSES:
+                self._num_passes = 0
+                self.share = min(self.share * REGAIN, 1.0)
+
+    def of(self, budget: Budget) -> Budget:
+        """Return what passes may hold now: one job at least."""
+        if self.share == 1.0:
+            return budget
+        return Budget(
+            max_jobs=max(int(budget.max_jobs * self.share), 1),
+            max_cost=max(int(budget.max_cost * self.share), 1),
+        )
+
+
 J = TypeVar("J", bound=Queued)
 
 
@@ -44,6 +82,17 @@ def length_bucket(num_tokens: int) -> int:
     """Return the upper end of the bucket that holds a text of that many tokens."""
     place = bisect_left(LENGTH_BUCKETS, num_tokens)
     return LENGTH_BUCKETS[place] if place < len(LENGTH_BUCKETS) else num_tokens
+
+
+def share_rest(queue: Sequence[Queued], budget: Budget, passes: int) -> Budget:
+    """Return what a pass may hold where several run at once: of the last kind that waits its share only.
+
+    Shares shrink as the queue does, so that the passes come to their end together.
+    """
+    if any(job.kind != queue[0].kind for job in queue):
+        return budget
+    share = max(ceil(len(queue) / passes), SMALLEST_PART)
+    return Budget(max_jobs=min(budget.max_jobs, share), max_cost=budget.max_cost)
 
 
 def take_batch(queue: Sequence[J], budget: Budget) -> list[J]:

@@ -1,16 +1,15 @@
-"""Turns the results of the work into rewards, parts, details and group summaries. Pure."""
+"""Turns the results of the work into each item's reward, parts and details. Pure."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from visreward.protocol import MEANINGS, ErrorBody, GroupSummary, ItemResult
+from visreward.protocol import MEANINGS, ErrorBody, ItemResult
 from visreward_service.engine.plan import ItemPlan, Plan, TermPlan, boundary
 from visreward_service.scorers.base import Fault, Score, Work
 
 
 def combine(plan: Plan, results: Mapping[Work, Any]) -> list[ItemResult]:
-    """Return one result per item, in the request's order."""
+    """Return one result per item, in the request's order, before any step of its group."""
     return [_result(plan, item, f"items[{index}]", results) for index, item in enumerate(plan.items)]
 
 
@@ -86,26 +85,4 @@ def to_error(fault: Fault) -> ErrorBody:
         message=fault.message,
         field=fault.field,
         retryable=MEANINGS[fault.code].retryable,
-    )
-
-
-def summarise_groups(plan: Plan, items: list[ItemResult]) -> list[GroupSummary]:
-    """Return a summary of every group, in order of first appearance."""
-    rewards: dict[str, list[float | None]] = {}
-    for planned, result in zip(plan.items, items):
-        if planned.entry.item is not None and planned.entry.item.group is not None:
-            rewards.setdefault(planned.entry.item.group, []).append(result.reward)
-    return [_summary(group, values) for group, values in rewards.items()]
-
-
-def _summary(group: str, values: list[float | None]) -> GroupSummary:
-    scored = [value for value in values if value is not None]
-    tied = len(scored) > 1 and len(set(scored)) == 1
-    mean = std = None
-    if scored:
-        same = len(set(scored)) == 1
-        mean = scored[0] if same else math.fsum(scored) / len(scored)
-        std = 0.0 if same else math.sqrt(math.fsum((v - mean) ** 2 for v in scored) / len(scored))
-    return GroupSummary(
-        group=group, num_items=len(values), num_scored=len(scored), mean=mean, std=std, tied=tied
     )

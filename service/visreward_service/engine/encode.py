@@ -12,7 +12,7 @@ import numpy as np
 from visreward.protocol import Code
 from visreward_service.cache import Tiers
 from visreward_service.engine.lane import Encoding, Lane, Ticket
-from visreward_service.models.base import DecodedImage, Model, ModelInfo, Pixels, Tokens, Vector
+from visreward_service.models.base import DecodedImage, Model, Pixels, Tokens, Vector
 from visreward_service.models.images import ImageFault
 from visreward_service.scorers.base import (
     Fault,
@@ -186,9 +186,4 @@ class Encoder:
         if isinstance(unit, TextEncoding):
             found = tokens[unit]
             return TextFeatures(vector=vector, num_tokens=found.num_tokens, truncated=found.truncated)
-        info = self.lanes[unit.model].model.info
-        return ImageFeatures(vectors=vector, grid=_grid(info, unit))
-
-
-def _grid(info: ModelInfo, unit: ImageEncoding) -> tuple[int, int]:
-    return info.grid if unit.view == "dense" and info.grid is not None else (1, 1)
+        return ImageFeatures(vectors=vector)

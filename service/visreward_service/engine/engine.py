@@ -6,29 +6,36 @@ Adapters hand over a function that reads the body, so that parsing and planning 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from visreward.protocol import CacheUse, Code, GroupSummary, ItemResult, Limits, ScoreResponse
 from visreward.protocol import Work as WorkCounts
-from visreward_service.engine import embed
+from visreward_service.engine import embed, prepared
 from visreward_service.engine.admission import Admission
 from visreward_service.engine.admit import Call, admit, check_image
-from visreward_service.engine.combine import combine, summarise_groups
-from visreward_service.engine.encode import Encoder, Tally, late
+from visreward_service.engine.combine import combine
+from visreward_service.engine.encode import Encoder, Tally
 from visreward_service.engine.faults import RequestFault
+from visreward_service.engine.groups import settle_groups
 from visreward_service.engine.lane import Lane
 from visreward_service.engine.plan import Plan, plan
 from visreward_service.engine.pool import Failure, RulePool
+from visreward_service.engine.pulse import Pulse
 from visreward_service.engine.recipes import RecipeBook
 from visreward_service.engine.store import ImageStore
 from visreward_service.metrics import Metrics
-from visreward_service.models.base import ModelInfo, Vector
+from visreward_service.models.base import ModelInfo, Pixels, Tokens, Vector
 from visreward_service.scorers.base import Fault, ImageEncoding, RuleCall, TextEncoding, Work
 
 Read = Callable[[], object]
+Settled = tuple[list[ItemResult], list[GroupSummary]]
+
+SMALL_BYTES = 4096
+"""A body up to this size is read on the event loop: to hand it to a thread costs more than to read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +63,38 @@ class Engine:
         self.metrics = parts.metrics
         self._draining = False
         self._started = False
+        self._num_under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._pulse = Pulse(self.metrics)
         self.metrics.rule_restarts.set_function(lambda: parts.rules.counters.restarts)
+        self.metrics.ready.set_function(lambda: self.not_ready is None)
 
     async def start(self) -> None:
         """Start the models' loops and the rule workers."""
         for lane in self._parts.lanes.values():
             lane.start()
         await self._parts.rules.start()
+        self._pulse.start()
         self._started = True
+
+    def drain(self) -> None:
+        """Refuse new requests from now on; those under way are answered."""
+        self._draining = True
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether new requests are refused for good."""
+        return self._draining
+
+    async def wait_idle(self) -> None:
+        """Return when no request is under way."""
+        await self._idle.wait()
 
     async def close(self) -> None:
         """Refuse new requests and stop; requests under way are the adapter's to wait for."""
         self._draining = True
+        await self._pulse.stop()
         for lane in self._parts.lanes.values():
             await lane.close()
         await self._parts.rules.close()
@@ -86,19 +113,32 @@ class Engine:
             return "the service is draining"
         if not self._started:
             return "the service is starting"
-        dead = [name for name, lane in self._parts.lanes.items() if not lane.alive]
-        return f"the loop of model {dead[0]} has stopped" if dead else None
+        troubles = (lane.trouble for lane in self._parts.lanes.values())
+        return next((trouble for trouble in troubles if trouble is not None), None)
 
-    def _check_ready(self) -> None:
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Count a request for the length of the block. Raises `RequestFault` where none is taken."""
         if self.not_ready is not None:
             raise RequestFault(Code.NOT_READY, self.not_ready, retry_after_seconds=2)
+        self._num_under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._num_under_way -= 1
+            if not self._num_under_way:
+                self._idle.set()
 
     async def score(self, read: Read, *, request_id: str, num_bytes: int = 0) -> ScoreResponse:
         """Answer one request. Raises `RequestFault` where the request as a whole has no answer."""
-        self._check_ready()
         clock = Clock(self.metrics)
-        with self._parts.admission.hold_bytes(num_bytes):
-            call = self._with_stored(await self._off_loop(lambda: admit(read(), self.limits)))
+        with self._under_way(), self._parts.admission.hold_bytes(num_bytes):
+            if 0 < num_bytes <= SMALL_BYTES:
+                admitted = admit(read(), self.limits)
+            else:
+                admitted = await self._off_loop(lambda: admit(read(), self.limits))
+            call = self._with_stored(admitted)
             clock.stage("parse")
             with self._parts.admission.hold_items(len(call.entries)):
                 return await self._score(call, request_id, clock)
@@ -113,14 +153,13 @@ class Engine:
         num_bytes: int = 0,
     ) -> Vector:
         """Return the pooled embeddings of images (as bytes) or of texts, (N, D). Raises `RequestFault`."""
-        self._check_ready()
         clock = Clock(self.metrics)
-        lane = self._parts.lanes.get(model)
-        if lane is None:
-            raise RequestFault(
-                Code.NOT_FOUND, "no model of that name is loaded", nearest=tuple(self._parts.lanes)
-            )
-        with self._parts.admission.hold_bytes(num_bytes), self._parts.admission.hold_items(len(inputs)):
+        lane = self._lane(model)
+        with (
+            self._under_way(),
+            self._parts.admission.hold_bytes(num_bytes),
+            self._parts.admission.hold_items(len(inputs)),
+        ):
             units, images = await self._off_loop(
                 lambda: embed.admit(lane.model.info, inputs, branch, self.limits)
             )
@@ -128,6 +167,35 @@ class Engine:
             features, tally = await self._parts.encoder.encode(dict.fromkeys(units), images, left)
         self._count_work(_work_counts(Counter[Work](units), tally, 0), tally)
         return embed.to_table(units, features)
+
+    async def encode_prepared(
+        self,
+        model: str,
+        part: str,
+        inputs: Sequence[Pixels] | Sequence[Tokens],
+        *,
+        deadline_seconds: float | None = None,
+        num_bytes: int = 0,
+    ) -> Vector:
+        """Return a row for each image or text that was prepared elsewhere. Raises `RequestFault`.
+
+        `part` is a view, (N, D) or dense (N, rows * columns, D), or a text branch, (N, D).
+        """
+        lane = self._lane(model)
+        with (
+            self._under_way(),
+            self._parts.admission.hold_bytes(num_bytes),
+            self._parts.admission.hold_items(len(inputs)),
+        ):
+            return await prepared.encode_prepared(lane, part, inputs, deadline_seconds)
+
+    def _lane(self, model: str) -> Lane:
+        lane = self._parts.lanes.get(model)
+        if lane is None:
+            raise RequestFault(
+                Code.NOT_FOUND, "no model of that name is loaded", nearest=tuple(self._parts.lanes)
+            )
+        return lane
 
     def _count_work(self, work: WorkCounts, tally: Tally) -> None:
         """Count what was asked, what was computed and what was found in the cache."""
@@ -142,13 +210,15 @@ class Engine:
         self.metrics.cache.labels("miss").inc(tally.misses)
 
     async def _score(self, call: Call, request_id: str, clock: "Clock") -> ScoreResponse:
-        recipe = await self._off_loop(lambda: self.recipes.get(call.recipe))
-        planned = await self._off_loop(lambda: plan(call, recipe))
+        planned, settled = await self._off_loop(lambda: self._plan(call))
+        recipe = planned.recipe
         clock.stage("plan")
-        results, tally, rules_run = await self._do(planned, clock)
-        clock.stage("do")
-        items = await self._off_loop(lambda: combine(planned, results))
-        groups = summarise_groups(planned, items)
+        tally, rules_run = Tally(), 0
+        if settled is None:
+            results, tally, rules_run = await self._do(planned, clock)
+            clock.stage("do")
+            settled = await self._off_loop(lambda: settle_groups(planned, combine(planned, results)))
+        items, groups = settled
         clock.stage("combine")
         work = _work_counts(planned.asked, tally, rules_run)
         self._count_answers(planned, items, groups)
@@ -162,13 +232,19 @@ class Engine:
             work=work,
             cache=CacheUse(hits=tally.hits, misses=tally.misses),
             models={name: self._parts.lanes[name].model.info.revision for name in sorted(recipe.models)},
+            missing_images=planned.missing_images,
         )
+
+    def _plan(self, call: Call) -> tuple[Plan, Settled | None]:
+        """Return the plan of a call, with what comes of it where it asks for no work."""
+        planned = plan(call, self.recipes.get(call.recipe))
+        return planned, None if planned.asked else settle_groups(planned, combine(planned, {}))
 
     def _with_stored(self, call: Call) -> Call:
         """Keep the images that the request brought, and add those it names that were sent before."""
         for digest, held in call.images.items():
             if isinstance(held, bytes):
-                self._parts.store.put(digest, held)
+                self._keep(digest, held)
         named = {digest for entry in call.entries if entry.item is not None for digest in entry.item.images}
         stored = self._parts.store.get_many(named.difference(call.images))
         return replace(call, images={**call.images, **stored}) if stored else call
@@ -182,7 +258,12 @@ class Engine:
         checked = await self._off_loop(lambda: check_image(data, digest, "image", self.limits))
         if isinstance(checked, Fault):
             raise RequestFault(checked.code, checked.message, field=checked.field)
-        self._parts.store.put(digest, checked)
+        self._keep(digest, checked)
+
+    def _keep(self, digest: str, data: bytes) -> None:
+        self.metrics.images_received.inc()
+        self.metrics.image_bytes_received.inc(len(data))
+        self._parts.store.put(digest, data)
 
     async def _do(self, planned: Plan, clock: "Clock") -> tuple[dict[Work, Any], Tally, int]:
         """Do the distinct work of a plan, encodings and rules side by side; what is late gets a fault."""
@@ -193,20 +274,18 @@ class Engine:
             encoding = tasks.create_task(self._parts.encoder.encode(encodings, planned.call.images, seconds))
             ruling = tasks.create_task(self._rule(calls, seconds))
         features, tally = encoding.result()
-        return {**features, **ruling.result()}, tally, len(calls)
+        verdicts, num_run = ruling.result()
+        return {**features, **verdicts}, tally, num_run
 
-    async def _rule(self, calls: list[RuleCall], seconds: float | None) -> dict[Work, Any]:
+    async def _rule(self, calls: list[RuleCall], seconds: float | None) -> tuple[dict[Work, Any], int]:
         if not calls:
-            return {}
-        try:
-            async with asyncio.timeout(seconds):
-                outcomes = await self._parts.rules.run(calls)
-        except TimeoutError:
-            return dict.fromkeys(calls, late())
-        return {
+            return {}, 0
+        ruling = await self._parts.rules.judge(calls, seconds)
+        verdicts: dict[Work, Any] = {
             call: Fault(outcome.code, outcome.message) if isinstance(outcome, Failure) else outcome
-            for call, outcome in zip(calls, outcomes)
+            for call, outcome in zip(calls, ruling.outcomes)
         }
+        return verdicts, ruling.num_run
 
     async def _off_loop(self, function: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._parts.cpu, function)

@@ -1,4 +1,4 @@
-"""One model's queue: gathers jobs of all requests, runs them in batches on a thread of its own.
+"""One model's queue: gathers jobs of all requests, runs them in batches on threads of its own.
 
 A job is one distinct unit of work. Requests that ask for the same unit at the same time share its job, and
 a job nobody waits for any more is dropped before it runs. The lane knows nothing of requests or recipes.
@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from visreward.protocol import Code
-from visreward_service.engine.batch import Budget, length_bucket, take_batch
+from visreward_service.engine.batch import Allowance, Budget, length_bucket, share_rest, take_batch
 from visreward_service.metrics import Metrics
-from visreward_service.models.base import Model, Pixels, Tokens, Vector
+from visreward_service.models.base import Model, Pixels, Remote, Tokens, Vector
+from visreward_service.models.errors import OutOfMemory, Unavailable
 from visreward_service.scorers.base import Fault, ImageEncoding, TextEncoding
 
 log = logging.getLogger(__name__)
@@ -65,10 +66,11 @@ class Ticket:
 
 
 class Lane:
-    """The queue, the loop and the thread of one model."""
+    """The queue, the loop and the threads of one model."""
 
     def __init__(self, model: Model, *, limits: LaneLimits, metrics: Metrics) -> None:
         self.model = model
+        self._remote = model if isinstance(model, Remote) else None
         self._limits = limits
         self._metrics = metrics
         self._jobs: dict[Encoding, Job] = {}
@@ -76,9 +78,14 @@ class Lane:
         self._preparing = 0
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(limits.max_prepared_images)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{model.info.name}")
+        passes = model.info.passes
+        self._threads = ThreadPoolExecutor(passes, thread_name_prefix=f"encode-{model.info.name}")
+        self._free = asyncio.Semaphore(passes)
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
+        self._allowances = {"image": Allowance(), "text": Allowance()}
+        for kind in self._allowances:
+            metrics.batch_share.labels(model.info.name, kind).set(1.0)
 
     def start(self) -> None:
         """Begin to encode; needs a running event loop."""
@@ -91,7 +98,16 @@ class Lane:
             await asyncio.gather(self._loop_task, return_exceptions=True)
         for job in list(self._jobs.values()):
             self._settle(job, Fault(Code.MODEL_FAILED, "the service stopped before this was encoded"))
-        self._thread.shutdown(wait=True)
+        self._threads.shutdown(wait=True)
+        if self._remote is not None:
+            await asyncio.to_thread(self._remote.close)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be encoded now; None where it can."""
+        if not self.alive:
+            return f"the loop of model {self.model.info.name} has stopped"
+        return None if self._remote is None else self._remote.unavailable
 
     @property
     def alive(self) -> bool:
@@ -137,8 +153,10 @@ class Lane:
         self._preparing -= 1
         job.payload = payload
         if isinstance(payload, Tokens):
-            job.kind = ("text", _branch(job.work), length_bucket(len(payload.ids)))
-            job.cost = job.kind[2]
+            length = len(payload.ids)
+            packed = self.model.info.packs_texts
+            job.kind = ("text", _branch(job.work), 0 if packed else length_bucket(length))
+            job.cost = length if packed else job.kind[2]
         else:
             job.kind = ("image", _branch(job.work), 0)
         self._queue.append(job)
@@ -166,42 +184,92 @@ class Lane:
             job.done.set_result(outcome)
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._wake.wait()
-            batch = take_batch(self._queue, self._budget())
-            if len(batch) < self._budget().max_jobs and self._preparing:
-                await asyncio.sleep(self._limits.max_wait_seconds)
-                batch = take_batch(self._queue, self._budget())
-            chosen = set(map(id, batch))
-            self._queue = [job for job in self._queue if id(job) not in chosen]
-            if not self._queue:
-                self._wake.clear()
-            for job in batch:
-                job.running = True
+        # A pass that ends in anything but outcomes ends the loop, and with it the service's readiness.
+        async with asyncio.TaskGroup() as running:
+            while True:
+                await self._wake.wait()
+                await self._free.acquire()
+                if len(self._take()) < self._budget().max_jobs and self._preparing:
+                    await asyncio.sleep(self._limits.max_wait_seconds)
+                batch = self._take()
+                chosen = set(map(id, batch))
+                self._queue = [job for job in self._queue if id(job) not in chosen]
+                if not self._queue:
+                    self._wake.clear()
+                for job in batch:
+                    job.running = True
+                running.create_task(self._pass(batch))
+
+    async def _pass(self, batch: Sequence[Job]) -> None:
+        """Encode a batch on a thread, and tell who waits for it."""
+        try:
             if batch:
-                outcomes = await loop.run_in_executor(self._thread, self._encode, batch)
-                for job, outcome in zip(batch, outcomes):
+                run = asyncio.get_running_loop().run_in_executor
+                for job, outcome in zip(batch, await run(self._threads, self._encode, batch)):
                     self._settle(job, outcome)
+        finally:
+            self._free.release()
+
+    def _take(self) -> list[Job]:
+        """Return the jobs of the next pass: where it is the last work, its share of that and not all."""
+        budget = self._budget()
+        if self.model.info.passes > 1:
+            budget = share_rest(self._queue, budget, self.model.info.passes)
+        return take_batch(self._queue, budget)
 
     def _budget(self) -> Budget:
-        if self._queue and self._queue[0].kind[0] == "image":
+        kind = self._queue[0].kind[0] if self._queue else "text"
+        return self._allowances[kind].of(self._whole_budget(kind))
+
+    def _whole_budget(self, kind: str) -> Budget:
+        if kind == "image":
             return Budget(max_jobs=self._limits.max_images, max_cost=self._limits.max_images)
         return Budget(max_jobs=self._limits.max_texts, max_cost=self._limits.max_batch_tokens)
 
     def _encode(self, batch: Sequence[Job]) -> list[Vector | Fault]:
-        """Run one forward pass; a pass that fails is halved until the guilty job is alone."""
+        """Run one forward pass; a pass that fails is halved until the guilty job is alone.
+
+        One that the device has no memory for makes later passes smaller too.
+        """
         started = time.perf_counter()
+        kind = batch[0].kind[0]
         try:
             vectors = self._forward(batch)
+        except OutOfMemory:
+            self._cut_allowance(kind, batch)
+            if len(batch) == 1:
+                return [
+                    Fault(Code.MODEL_FAILED, f'model "{self.model.info.name}" has no memory for this input')
+                ]
+            half = len(batch) // 2
+            return self._encode(batch[:half]) + self._encode(batch[half:])
+        except Unavailable as error:
+            log.warning("encoder away", extra={"model": self.model.info.name, "reason": str(error)})
+            fault = Fault(Code.MODEL_FAILED, f'the server of model "{self.model.info.name}" gives no answer')
+            return [fault for _ in batch]
         except Exception:
             if len(batch) == 1:
                 log.exception("forward pass failed", extra={"model": self.model.info.name})
                 return [Fault(Code.MODEL_FAILED, f'model "{self.model.info.name}" failed on this input')]
             half = len(batch) // 2
             return self._encode(batch[:half]) + self._encode(batch[half:])
-        self._metrics.batch(self.model.info.name, batch[0].kind[0], len(batch), time.perf_counter() - started)
+        self._metrics.batch(self.model.info.name, kind, len(batch), time.perf_counter() - started)
+        self._allowances[kind].note_pass()
+        self._metrics.batch_share.labels(self.model.info.name, kind).set(self._allowances[kind].share)
         return list(vectors)
+
+    def _cut_allowance(self, kind: str, batch: Sequence[Job]) -> None:
+        """Let later passes hold half of what did not fit; a single job cannot be made smaller."""
+        whole, name = self._whole_budget(kind), self.model.info.name
+        self._metrics.out_of_memory.labels(name, kind).inc()
+        if len(batch) > 1:
+            cost = sum(job.cost for job in batch)
+            self._allowances[kind].cut(max(len(batch) / whole.max_jobs, cost / whole.max_cost))
+            self._metrics.batch_share.labels(name, kind).set(self._allowances[kind].share)
+        log.warning(
+            "out of memory",
+            extra={"model": name, "kind": kind, "jobs": len(batch), "share": self._allowances[kind].share},
+        )
 
     def _forward(self, batch: Sequence[Job]) -> list[Vector]:
         kind, branch, _ = batch[0].kind

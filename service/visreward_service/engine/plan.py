@@ -30,6 +30,8 @@ class TermPlan:
     term: BoundTerm
     work: tuple[Work, ...] = ()
     fault: Fault | None = None
+    missing_image: str | None = None
+    """The digest that the fault is about, where it is about an image that is not there."""
 
 
 @dataclass(slots=True)
@@ -51,13 +53,21 @@ class Plan:
     items: list[ItemPlan]
     asked: Counter[Work]
     """Each distinct unit of work, with how many terms of how many items asked for it."""
+    missing_images: list[str]
+    """Digests that terms need and that the request neither brings nor finds, each once."""
 
 
 def plan(call: Call, recipe: BoundRecipe) -> Plan:
     """Return the request's work, each distinct unit once."""
     asked: Counter[Work] = Counter()
     items = [_plan_item(entry, index, call, recipe, asked) for index, entry in enumerate(call.entries)]
-    return Plan(call=call, recipe=recipe, items=items, asked=asked)
+    missing = dict.fromkeys(
+        term_plan.missing_image
+        for item in items
+        for term_plan in item.terms
+        if term_plan.missing_image is not None
+    )
+    return Plan(call=call, recipe=recipe, items=items, asked=asked, missing_images=list(missing))
 
 
 def _plan_item(entry: Entry, index: int, call: Call, recipe: BoundRecipe, asked: Counter[Work]) -> ItemPlan:
@@ -86,21 +96,24 @@ def _plan_term(term: BoundTerm, subject: Subject, path: str, call: Call) -> Term
             work = tuple(term.scorer.prepare(subject))
     except Fault as fault:
         return TermPlan(term, fault=fault)
-    return TermPlan(term, work=work, fault=_image_fault(work, subject.item, path, call))
+    return _check_images(TermPlan(term, work=work), subject.item, path, call)
 
 
-def _image_fault(work: tuple[Work, ...], item: Item, path: str, call: Call) -> Fault | None:
-    """Find an image that the work reads and the request does not bring, or brings broken."""
-    for unit in work:
+def _check_images(planned: TermPlan, item: Item, path: str, call: Call) -> TermPlan:
+    """Note an image that the work reads and the request does not bring, or brings broken."""
+    for unit in planned.work:
         if isinstance(unit, ImageEncoding):
             held = call.images.get(unit.digest)
             if isinstance(held, Fault):
-                return held
+                planned.fault = held
+                break
             if held is None:
                 message = f"image {unit.digest} is named but was not sent"
                 place = item.images.index(unit.digest)
-                return Fault(Code.IMAGE_MISSING, message, field=f"{path}.images[{place}]")
-    return None
+                planned.fault = Fault(Code.IMAGE_MISSING, message, field=f"{path}.images[{place}]")
+                planned.missing_image = unit.digest
+                break
+    return planned
 
 
 def has(item: Item, need: str) -> bool:

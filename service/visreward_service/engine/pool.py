@@ -38,6 +38,22 @@ class Failure:
 Outcome = Any | Failure
 """A rule's value, or a `Failure`."""
 
+MISSING = object()
+"""Stands for an outcome until there is one: a rule's value may be None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What became of one caller's calls."""
+
+    outcomes: list[Outcome]
+    """One for each call, in order."""
+    num_run: int
+    """Calls that workers answered for this caller: neither known before nor under way for another caller."""
+
+
+_LATE = Failure(Code.DEADLINE_EXCEEDED, "not scored within deadline_ms")
+
 
 @dataclass(slots=True)
 class PoolCounters:
@@ -64,6 +80,8 @@ class _Batch:
     outcomes: list[Any]
     missing: int
     done: asyncio.Future[None]
+    fresh: list[int] = field(default_factory=list)
+    """Positions of the calls that nobody had asked for before."""
 
 
 @dataclass(eq=False, slots=True)
@@ -164,24 +182,32 @@ class RulePool:
             self._nursery = None
 
     async def run(self, calls: Sequence[RuleCall]) -> list[Outcome]:
-        """Return the outcome of each call, in order. Cancelling the caller takes its calls out of the queue.
+        """Return the outcomes that `judge` gives without a time limit."""
+        return (await self.judge(calls)).outcomes
 
+    async def judge(self, calls: Sequence[RuleCall], seconds: float | None = None) -> Ruling:
+        """Run calls, or take their outcomes from where they are known.
+
+        A call that is not answered within `seconds` has a `Failure` for its outcome. It is taken out of the
+        queue where nobody else waits for it, and so are the calls of a caller that is cancelled.
         Raises KeyError for a rule that the pool does not have, TypeError for arguments that are no data.
         """
         if not self._open:
             raise RuntimeError("the rule pool is not running")
         messages = [self._pack(call) for call in calls]
-        batch = _Batch([None] * len(calls), len(calls), self._loop.create_future())
+        batch = _Batch([MISSING] * len(calls), len(calls), self._loop.create_future())
         for position, message in enumerate(messages):
             self._admit(message, batch, position)
         if batch.missing:
             self._dispatch()
             try:
-                await batch.done
+                await asyncio.wait([batch.done], timeout=seconds)
             finally:
                 if batch.missing:
                     self._abandon(batch)
-        return batch.outcomes
+        num_run = sum(batch.outcomes[position] is not MISSING for position in batch.fresh)
+        outcomes = [_LATE if outcome is MISSING else outcome for outcome in batch.outcomes]
+        return Ruling(outcomes, num_run)
 
     # Calls.
 
@@ -204,6 +230,7 @@ class RulePool:
         if call is None:
             call = self._pending[key] = _Call(key, message)
             self._queue.append(call)
+            batch.fresh.append(position)
         else:
             self.counters.shared += 1
         call.waiters.append((batch, position))

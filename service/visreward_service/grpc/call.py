@@ -4,8 +4,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import grpc
@@ -20,6 +20,7 @@ from visreward_service.metrics import Metrics
 log = logging.getLogger("visreward.access")
 
 REQUEST_ID = "x-request-id"
+AUTHORIZATION = "authorization"
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MARGIN_SECONDS = 0.25
 MARGIN_SHARE = 0.1
@@ -34,6 +35,8 @@ class Call:
     request_id: str
     ends_at: float | None
     """When its answer must have arrived, on `time.monotonic`; None where the caller set no deadline."""
+    authorization: str | None = field(default=None, repr=False)
+    """The key that it shows."""
 
     def within(self, deadline_ms: int | None, limits: Limits) -> int | None:
         """Return the tighter of a request's own deadline and what is left of the call's, in milliseconds.
@@ -50,16 +53,20 @@ class Call:
 
 def open_call(context: Context) -> Call:
     """Read what a call brings beside its message."""
-    brought = ""
-    for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID and isinstance(value, str):
-            brought = value
+    brought = read_metadata(context.invocation_metadata())
+    request_id = brought.get(REQUEST_ID, "")
     # The stub leaves out that a call without a deadline has no time remaining.
     seconds: float | None = context.time_remaining()
     return Call(
-        request_id=brought if ACCEPTED.fullmatch(brought) else uuid.uuid4().hex,
+        request_id=request_id if ACCEPTED.fullmatch(request_id) else uuid.uuid4().hex,
         ends_at=None if seconds is None else time.monotonic() + seconds,
+        authorization=brought.get(AUTHORIZATION),
     )
+
+
+def read_metadata(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
+    """Return the metadata that is text; of a key that comes twice the last value."""
+    return {key: value for key, value in metadata or () if isinstance(value, str)}
 
 
 def parse(kind: type[MessageT], raw: bytes) -> MessageT:

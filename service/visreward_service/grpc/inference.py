@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.json_format import ParseDict
 
 from visreward.protocol import Code
+from visreward_service.access import Guard
 from visreward_service.engine.engine import Engine
 from visreward_service.engine.faults import RequestFault
 from visreward_service.grpc.call import Call, parse, unary_handler
@@ -22,7 +23,7 @@ from visreward_service.oip.inference import (
     read_timeout,
 )
 from visreward_service.oip.models import VERSION, Model, build_models
-from visreward_service.oip.tensors import Tensor, check_count, check_input, refuse, split_elements
+from visreward_service.oip.tensors import Tensor, check_count, check_input, read_array, refuse, split_elements
 
 SERVICE = "inference.GRPCInferenceService"
 HTTP_ONLY = frozenset({"binary_tensor_data"})
@@ -31,8 +32,9 @@ HTTP_ONLY = frozenset({"binary_tensor_data"})
 class InferenceService:
     """The methods of the service."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, guard: Guard) -> None:
         self._engine = engine
+        self._guard = guard
         self._models = build_models(engine)
 
     def handlers(self) -> dict[str, Handler]:
@@ -99,12 +101,15 @@ class InferenceService:
     def _read(self, raw: bytes, call: Call) -> tuple[pb.ModelInferRequest, Model, Inference]:
         asked = parse(pb.ModelInferRequest, raw)
         model = self._models.get(asked.model_name, asked.model_version)
+        self._guard.identify(call.authorization).permit(model.right)
         parameters = _plain(asked.parameters)
         check_parameters(parameters, ("timeout", *model.parameters))
         for output in asked.outputs:
             check_parameters(_plain(output.parameters), ())
+        names = _inputs(asked, model)
         inference = Inference(
-            inputs=_inputs(asked, model),
+            inputs=names.seen,
+            arrays=names.arrays,
             outputs=check_outputs((output.name for output in asked.outputs), model.outputs),
             parameters=parameters,
             request_id=call.request_id,
@@ -122,8 +127,8 @@ def _plain(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any]:
     return found
 
 
-def _inputs(asked: pb.ModelInferRequest, model: Model) -> dict[str, list[bytes]]:
-    """Return the inputs' elements: all of them in `raw_input_contents`, or each in its own `contents`."""
+def _inputs(asked: pb.ModelInferRequest, model: Model) -> InputNames:
+    """Return the inputs: all of them in `raw_input_contents`, or each in its own `contents`."""
     names = InputNames(model.inputs)
     for tensor in asked.inputs:
         check_parameters(_plain(tensor.parameters), ())
@@ -133,14 +138,20 @@ def _inputs(asked: pb.ModelInferRequest, model: Model) -> dict[str, list[bytes]]
         raise RequestFault(Code.INVALID_REQUEST, message, field="raw_input_contents")
     for index, tensor in enumerate(asked.inputs):
         name = names.check(tensor.name)
-        count = check_input(name, tensor.datatype, list(tensor.shape))
+        if in_raw and tensor.HasField("contents"):
+            refuse("has contents beside raw_input_contents", name)
+        shape, spec = list(tensor.shape), model.inputs[name]
+        if spec.datatype != "BYTES":
+            content = asked.raw_input_contents[index] if in_raw else None
+            names.arrays[name] = read_array(spec, tensor.datatype, shape, content)
+            continue
+        count = check_input(name, tensor.datatype, shape)
         if not in_raw:
             names.seen[name] = _contents(name, tensor, count)
-        elif tensor.HasField("contents"):
-            refuse("has contents beside raw_input_contents", name)
         else:
             names.seen[name] = split_elements(name, asked.raw_input_contents[index], count)
-    return names.finish()
+    names.finish()
+    return names
 
 
 def _contents(name: str, tensor: pb.ModelInferRequest.InferInputTensor, count: int) -> list[bytes]:

@@ -6,6 +6,7 @@ from itertools import count
 from visreward.protocol import Code
 from visreward.protocol.proto import answer, request
 from visreward.protocol.proto import reward_pb2 as pb
+from visreward_service.access import Guard
 from visreward_service.engine.engine import Engine
 from visreward_service.engine.faults import RequestFault
 from visreward_service.grpc.call import Call, parse, stream_handler, unary_handler
@@ -18,8 +19,11 @@ SERVICE = "visreward.v1.RewardService"
 class RewardService:
     """The methods of the service."""
 
-    def __init__(self, engine: Engine, *, stream_requests: int, stream_idle_seconds: float) -> None:
+    def __init__(
+        self, engine: Engine, guard: Guard, *, stream_requests: int, stream_idle_seconds: float
+    ) -> None:
         self._engine = engine
+        self._guard = guard
         self._stream_requests = stream_requests
         self._stream_idle_seconds = stream_idle_seconds
 
@@ -55,6 +59,7 @@ class RewardService:
         deadline_ms = document.get("deadline_ms")
         if deadline_ms is None or deadline_ms > 0:
             document["deadline_ms"] = call.within(deadline_ms, self._engine.limits)
+        self._guard.identify(call.authorization).permit_document(document)
         return document
 
     async def missing_images(self, raw: bytes, call: Call) -> pb.MissingImagesResponse:
@@ -135,6 +140,8 @@ class RewardService:
     ) -> pb.ScoreStreamResponse:
         request_id = f"{call.request_id}-{index}"
         try:
+            if index:  # the first request was counted with the call
+                self._guard.identify(call.authorization).spend()
             scored = await self._engine.score(
                 lambda: self._document(message, call), request_id=request_id, num_bytes=num_bytes
             )

@@ -2,14 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 Vector = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.generic]
-"""One image prepared for one model, without a batch dimension."""
+
+
+class Pixels(Protocol):
+    """One image prepared for one model, (height, width, 3): an array, or a tensor where the model runs."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    def __getitem__(self, key: tuple[slice, slice]) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +70,43 @@ class ModelInfo:
     device: str = "cpu"
     dtype: str = "float32"
     grid: tuple[int, int] | None = None
-    """Rows and columns of the dense view."""
+    """Rows and columns of the dense view; None where there is none, or where it follows the image."""
     logit_scale: float | None = None
     """exp of the checkpoint's logit scale."""
     logit_bias: float | None = None
+    passes: int = 1
+    """Calls of `encode_*` that may run at once, because each takes a part of the processor."""
+    packs_texts: bool = False
+    """Whether texts of all lengths share a pass at no cost."""
+    fixed_size: bool = True
+    """Whether every prepared image has the size of `image_size`."""
+    vocabulary: int = 0
+    """Token ids of its texts are below this."""
     license: str | None = None
     notes: tuple[str, ...] = ()
 
 
-class Model(Protocol):
-    """A loaded encoder. Methods are called from several threads; `encode_*` from one at a time.
+@runtime_checkable
+class Remote(Protocol):
+    """What a model has beside `Model` where another server encodes for it."""
 
-    `encode_*` returns float32 rows, L2-normalised. A row has the same bits whatever else is in the batch.
+    @property
+    def unavailable(self) -> str | None:
+        """Why nothing can be encoded now; None where it can."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class Model(Protocol):
+    """A loaded encoder. Methods are called from several threads; `encode_*` from as many at a
+    time as `info.passes` says.
+
+    Where the device has no room for a batch they raise `OutOfMemory`.
+
+    `encode_*` returns float32, with the same bits whatever else is in the batch.
     """
 
     @property
@@ -89,9 +121,12 @@ class Model(Protocol):
         ...
 
     def encode_images(self, batch: Sequence[Pixels], view: str) -> list[Vector]:
-        """Return one (D,) vector per image for `pooled`, one (H*W, D) map for `dense`."""
+        """Return per image an L2-normalised (D,) for `pooled`, a (rows, columns, D) for `dense`.
+
+        A dense view is not normalised, and its grid may follow the image.
+        """
         ...
 
     def encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
-        """Return one (D,) vector per text."""
+        """Return one L2-normalised (D,) per text."""
         ...

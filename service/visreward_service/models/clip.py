@@ -8,12 +8,13 @@ from torch import Tensor
 # The schemas come before transformers, whose CLIP classes import torchvision.
 from visreward_service.models import torchvision_schemas  # noqa: F401
 from visreward_service.models.base import Model, Pixels
-from visreward_service.models.encoder import Encoder, Parts
+from visreward_service.models.encoder import Encoder
 from visreward_service.models.errors import ModelError
 from visreward_service.models.folder import Folder, open_folder, read_preprocessing, refuse_type
+from visreward_service.models.networks.fgclip import run_block
+from visreward_service.models.networks.packed import encode_packed
 from visreward_service.models.settings import ModelSettings
 from visreward_service.models.tokens import TextReader, check_vocabulary, read_tokenizer
-from visreward_service.models.weights import check_module, load_exactly
 
 from transformers import CLIPConfig, CLIPModel  # isort: skip
 
@@ -27,15 +28,38 @@ class ClipEncoder(Encoder):
     def image_features(self, batch: Sequence[Pixels], view: str) -> Tensor:
         del view
         network = cast("Any", self.module)
-        return cast(
-            "Tensor", network.visual_projection(network.vision_model(self.stack(batch)).pooler_output)
-        )
+        vision = network.vision_model
+        hidden = vision.pre_layrnorm(vision.embeddings(self.stack(batch)))
+        *layers, last = vision.encoder.layers
+        for layer in layers:
+            hidden = run_block(layer, hidden)
+        # Of the last layer only the class token's state is read.
+        pooled = vision.post_layernorm(run_block(last, hidden, num_queries=1)[:, 0])
+        return cast("Tensor", network.visual_projection(pooled))
 
     def text_features(self, ids: Tensor, branch: str) -> Tensor:
         """Padding behind the end changes nothing: attention is causal, pooling takes the first end."""
         del branch
         network = cast("Any", self.module)
         return cast("Tensor", network.text_projection(network.text_model(input_ids=ids).pooler_output))
+
+    packs_texts = True
+
+    def packed_text_features(self, texts: Sequence[Sequence[int]], branch: str) -> Tensor:
+        """A text is pooled at its first end token, behind which nothing is read."""
+        del branch
+        network = cast("Any", self.module)
+        text = network.text_model
+        tables = text.embeddings.token_embedding.weight, text.embeddings.position_embedding.weight
+        hidden = encode_packed(text.encoder.layers, *tables, cut_at_end(texts, self.parts.readers["short"]))
+        return cast("Tensor", network.text_projection(text.final_layer_norm(hidden)))
+
+
+def cut_at_end(texts: Sequence[Sequence[int]], reader: TextReader) -> list[Sequence[int]]:
+    """Return the texts up to their first end token. Raise `ValueError` for one without."""
+    if not all(reader.end in text for text in texts):
+        raise ValueError(f"a text without the end token {reader.end}")
+    return [text[: text.index(reader.end) + 1] for text in texts]
 
 
 def load(name: str, settings: ModelSettings) -> Model:
@@ -48,27 +72,15 @@ def load(name: str, settings: ModelSettings) -> Model:
     text: Any = config.text_config
     reader = read_clip_texts(folder, text, limit=text.max_position_embeddings)
     network = CLIPModel(config)
-    load_exactly(network, folder.state(), where=folder.path)
-    check_module(network, folder.path)
-    info = folder.info(
-        dim=config.projection_dim,
-        image_size=(preprocessing.width, preprocessing.height),
-        views=("pooled",),
-        branches={"short": reader.limit},
-        preprocessing=preprocessing.version,
-        logit_scale=network.logit_scale.exp().item(),
-    )
+    folder.fill(network)
     return ClipEncoder(
-        Parts(
-            info=info,
-            module=folder.place(network),
+        folder.build_parts(
+            network,
+            dim=config.projection_dim,
             prepare=preprocessing,
-            mean=preprocessing.mean,
-            std=preprocessing.std,
             readers={"short": reader},
             pad=reader.end,
             pads_to_limit=False,
-            **folder.limits(),
         )
     )
 

@@ -47,6 +47,11 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
+def demand_float32() -> None:
+    """Have CUDA convolve float32 in float32 in the whole process: torch's default there keeps 10 bits."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def check_memory(num_parameters: int, dtype: torch.dtype, device: torch.device) -> None:
     """Raise `ModelError` where that many weights do not fit into what the device has free now."""
     needed = int(num_parameters * dtype.itemsize * HEADROOM)

@@ -6,13 +6,12 @@ from typing import Any, cast
 from torch import Tensor
 
 from visreward_service.models.base import Model, Pixels
-from visreward_service.models.clip import read_clip_texts, refuse_gelu
-from visreward_service.models.encoder import Encoder, Parts
+from visreward_service.models.clip import cut_at_end, read_clip_texts, refuse_gelu
+from visreward_service.models.encoder import Encoder
 from visreward_service.models.folder import Folder, open_folder, read_processor, refuse_type, triple
-from visreward_service.models.networks import Branch, FGClip, WeightsMismatchError
+from visreward_service.models.networks import Branch, FGClip, FGClipConfig
 from visreward_service.models.preprocess import Preprocessing
 from visreward_service.models.settings import ModelSettings
-from visreward_service.models.weights import check_module, refuse_mismatch
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -29,52 +28,35 @@ class FgClipEncoder(Encoder):
     def text_features(self, ids: Tensor, branch: str) -> Tensor:
         return cast("FGClip", self.module).text_features(ids, cast("Branch", branch))
 
+    packs_texts = True
+
+    def packed_text_features(self, texts: Sequence[Sequence[int]], branch: str) -> Tensor:
+        cut = cut_at_end(texts, self.parts.readers[branch])
+        return cast("FGClip", self.module).packed_text_features(cut, cast("Branch", branch))
+
 
 def load(name: str, settings: ModelSettings) -> Model:
     """Return the model. Raises `ModelError`."""
     folder = open_folder(name, settings)
     refuse_type(folder, {"clip": "fgclip", "fgclip": "fgclip", "fgclip2": "fgclip2"})
-    network = build(folder)
-    config = network.config
+    config = FGClipConfig.from_dict(folder.config)
     refuse_gelu(folder, config.clip)
-    preprocessing = squash(folder, config.image_size)
     short = read_clip_texts(folder, config.text, limit=config.short_positions)
     long = read_clip_texts(folder, config.text, limit=config.long_positions)
-    info = folder.info(
-        dim=config.projection,
-        image_size=(config.image_size, config.image_size),
-        views=("pooled", "dense"),
-        branches={"short": short.limit, "long": long.limit},
-        preprocessing=preprocessing.version,
-        grid=(config.grid, config.grid),
-        logit_scale=network.logit_scale.exp().item(),
-    )
+    network = FGClip(config)
+    folder.fill(network)
     return FgClipEncoder(
-        Parts(
-            info=info,
-            module=folder.place(network),
-            prepare=preprocessing,
-            mean=preprocessing.mean,
-            std=preprocessing.std,
+        folder.build_parts(
+            network,
+            dim=config.projection,
+            views=("pooled", "dense"),
+            grid=(config.grid, config.grid),
+            prepare=squash(folder, config.image_size),
             readers={"short": short, "long": long},
             pad=short.end,
             pads_to_limit=False,
-            **folder.limits(),
         )
     )
-
-
-def build(folder: Folder) -> FGClip:
-    """Return the network with its weights."""
-    try:
-        network = FGClip.from_published(folder.config, folder.state())
-    except WeightsMismatchError as error:
-        refuse_mismatch(
-            folder.path, missing=error.missing, unexpected=error.unexpected, misshaped=error.misshaped
-        )
-        raise
-    check_module(network, folder.path)
-    return network
 
 
 def squash(folder: Folder, side: int) -> Preprocessing:
@@ -90,5 +72,5 @@ def squash(folder: Folder, side: int) -> Preprocessing:
         mode="squash",
         mean=triple(config.get("image_mean", CLIP_MEAN)),
         std=triple(config.get("image_std", CLIP_STD)),
-        fast=folder.is_fast(),
+        **folder.resizing(),
     )

@@ -9,21 +9,18 @@ from torch import Tensor, nn
 # The schemas come before transformers, whose model classes import torchvision.
 from visreward_service.models import torchvision_schemas  # noqa: F401
 from visreward_service.models.base import Model, Pixels
-from visreward_service.models.encoder import Parts
 from visreward_service.models.folder import open_folder, refuse_type
 from visreward_service.models.patches import FGCLIP2_BUDGETS
 from visreward_service.models.pooling import spread
 from visreward_service.models.settings import ModelSettings
 from visreward_service.models.siglip2 import (
     NaflexEncoder,
-    nominal_size,
     pad_id,
     read_gemma_texts,
     read_last,
     read_patches,
 )
 from visreward_service.models.tokens import TextReader
-from visreward_service.models.weights import check_module, load_exactly
 
 from transformers import AutoModel, Siglip2Config  # isort: skip
 
@@ -86,33 +83,19 @@ def load(name: str, settings: ModelSettings) -> Model:
     folder = open_folder(name, settings)
     refuse_type(folder, {"fgclip2": "fgclip2", "siglip2": "siglip2", "clip": "fgclip"})
     network = FgClip2(folder.config)
-    load_exactly(network, folder.state(), where=folder.path)
-    check_module(network, folder.path)
+    folder.fill(network)
     text: Any = network.config.text_config
-    preprocessing = read_patches(folder, network.config.vision_config, FGCLIP2_BUDGETS)
     short = lower(read_gemma_texts(folder, text, limit=text.max_position_embeddings))
     long = lower(read_gemma_texts(folder, text, limit=network.long_positions))
-    info = folder.info(
-        dim=text.projection_size,
-        image_size=nominal_size(preprocessing),
-        views=("pooled", "dense"),
-        branches={"short": short.limit, "long": long.limit, "box": short.limit},
-        preprocessing=preprocessing.version,
-        logit_scale=network.logit_scale.exp().item(),
-        logit_bias=network.logit_bias.item(),
-        notes=("the grid of the dense view follows the image's aspect ratio",),
-    )
     return FgClip2Encoder(
-        Parts(
-            info=info,
-            module=folder.place(network),
-            prepare=preprocessing,
-            mean=preprocessing.mean,
-            std=preprocessing.std,
+        folder.build_parts(
+            network,
+            dim=text.projection_size,
+            views=("pooled", "dense"),
+            prepare=read_patches(folder, network.config.vision_config, FGCLIP2_BUDGETS),
             readers={"short": short, "long": long, "box": short},
             pad=pad_id(folder, short.tokenizer),
             pads_to_limit=True,
-            **folder.limits(),
         )
     )
 

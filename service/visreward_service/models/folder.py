@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from visreward_service.models.base import ModelInfo
 from visreward_service.models.devices import check_memory, pick_device, pick_dtype
 from visreward_service.models.errors import ModelError
-from visreward_service.models.preprocess import Filter, Preprocessing
+from visreward_service.models.parts import Identity, Parts
+from visreward_service.models.preprocess import Preprocessing
+from visreward_service.models.resize import Filter
 from visreward_service.models.settings import ModelSettings
 from visreward_service.models.sources import Checkpoint, find_checkpoint
 from visreward_service.models.weights import (
+    check_module,
     count_parameters,
     drop_positions,
     find_weights,
     fingerprint,
+    load_exactly,
     read_json,
     read_state,
 )
@@ -34,7 +37,7 @@ FILTERS: dict[int, Filter] = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """An opened checkpoint; the weights are read when `state` is called."""
+    """An opened checkpoint; the weights are read when `fill` is called."""
 
     name: str
     settings: ModelSettings
@@ -48,39 +51,27 @@ class Folder:
     def path(self) -> Path:
         return self.checkpoint.folder
 
-    def state(self) -> dict[str, Tensor]:
-        """Return the published tensors."""
-        return drop_positions(read_state(self.files))
+    def fill(self, network: nn.Module) -> None:
+        """Put the published tensors into the network. Raise `ModelError` for one missing or left over."""
+        load_exactly(network, drop_positions(read_state(self.files)), where=self.path)
+        check_module(network, self.path)
 
-    def place(self, module: nn.Module) -> nn.Module:
-        """Return the module on its device in its dtype."""
-        return module.to(self.device, self.dtype)
-
-    def is_fast(self) -> bool:
-        """Whether images are resized by torch."""
-        return self.settings.is_fast(self.device.type)
-
-    def info(self, **facts: Any) -> ModelInfo:
-        """Return the facts of `GET /models`, those of the folder filled in."""
-        return ModelInfo(
+    def build_parts(self, network: nn.Module, **facts: Any) -> Parts:
+        """Return the parts of a filled network; `facts` are those of `Identity.build_parts`."""
+        identity = Identity(
             name=self.name,
-            kind=self.settings.kind,
-            source=self.settings.source,
+            settings=self.settings,
             revision=self.checkpoint.commit or fingerprint([*self.files, self.path / CONFIG]),
             pinned=self.checkpoint.pinned,
-            device=str(self.device),
-            dtype=self.settings.dtype,
+            device=self.device,
+            dtype=self.dtype,
             license=read_license(self.path),
-            **facts,
         )
+        return identity.build_parts(network, **facts)
 
-    def limits(self) -> dict[str, Any]:
-        """Return the limits of `Parts` as keyword arguments."""
-        return {
-            "max_images": self.settings.max_batch_images,
-            "max_texts": self.settings.max_batch_texts,
-            "deterministic": self.settings.deterministic,
-        }
+    def resizing(self) -> dict[str, Any]:
+        """Return how images are resized, as keyword arguments of `Resizing`."""
+        return {"way": self.settings.resize_way(self.device.type), "device": self.device}
 
 
 def open_folder(name: str, settings: ModelSettings) -> Folder:
@@ -114,18 +105,9 @@ def refuse_type(folder: Folder, expected: Mapping[str, str]) -> None:
         raise ModelError(f"{folder.path / CONFIG} is of model type {found!r}{hint}")
 
 
-def read_preprocessing(folder: Folder, **otherwise: Any) -> Preprocessing:
-    """Return the preprocessing of `preprocessor_config.json`, or of `processor_config.json`.
-
-    `otherwise` is what stands where there is neither file; without it the folder is refused.
-    """
-    config = read_processor(folder)
-    if config is None:
-        if not otherwise:
-            raise ModelError(
-                f"{folder.path} has no preprocessor_config.json: add it as published with the weights"
-            )
-        return Preprocessing(**otherwise, fast=folder.is_fast())
+def read_preprocessing(folder: Folder) -> Preprocessing:
+    """Return the preprocessing of `preprocessor_config.json`, or of `processor_config.json`."""
+    config = demand_processor(folder)
     for key, value in (("do_resize", True), ("do_rescale", True), ("do_normalize", True)):
         if config.get(key, value) is not value:
             raise ModelError(f"{folder.path}: preprocessing with {key} = {config[key]} is not supported")
@@ -139,8 +121,18 @@ def read_preprocessing(folder: Folder, **otherwise: Any) -> Preprocessing:
         filter=FILTERS[resample],
         mean=triple(config["image_mean"]),
         std=triple(config["image_std"]),
-        fast=folder.is_fast(),
+        **folder.resizing(),
     )
+
+
+def demand_processor(folder: Folder) -> dict[str, Any]:
+    """Return the image processor's config. Raise `ModelError` where the folder has none."""
+    config = read_processor(folder)
+    if config is None:
+        raise ModelError(
+            f"{folder.path} has no preprocessor_config.json: add it as published with the weights"
+        )
+    return config
 
 
 def read_processor(folder: Folder) -> dict[str, Any] | None:

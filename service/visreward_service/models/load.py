@@ -8,7 +8,7 @@ from typing import cast
 
 from visreward_service.models.base import Model
 from visreward_service.models.errors import ModelError
-from visreward_service.models.settings import KINDS, ModelSettings
+from visreward_service.models.settings import KINDS, ModelSettings, TritonSettings
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,11 @@ def load_models(settings: Mapping[str, ModelSettings]) -> dict[str, Model]:
 def load_model(name: str, settings: ModelSettings) -> Model:
     """Return one model. Raises `ModelError` with the setting's name in front."""
     try:
-        model = cast("Model", import_module(KINDS[settings.kind]).load(name, settings))
+        if settings.triton is None:
+            model = load_local(name, settings)
+        else:
+            on_host = settings.model_copy(update={"device": "cpu"})
+            model = connect(name, settings.triton, load_local(name, on_host))
     except ModelError as error:
         raise ModelError(f"models.{name}: {error}") from error
     if not model.info.pinned:
@@ -36,6 +40,22 @@ def load_model(name: str, settings: ModelSettings) -> Model:
             extra={"model": name, "source": settings.source, "revision": model.info.revision},
         )
     return model
+
+
+def load_local(name: str, settings: ModelSettings) -> Model:
+    """Return the model with its weights in this process. Raises `ModelError`."""
+    return cast("Model", import_module(KINDS[settings.kind]).load(name, settings))
+
+
+def connect(name: str, settings: TritonSettings, local: Model) -> Model:
+    """Return the model as its servers run it, once they give what the weights here give."""
+    try:
+        from visreward_service.models.triton import connect_model
+    except ImportError as error:
+        raise ModelError(
+            f'backend = "triton" needs {error.name}, which is not installed: install visreward[triton]'
+        ) from error
+    return connect_model(name, settings, local)
 
 
 def demand_determinism() -> None:

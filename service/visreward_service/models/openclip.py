@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 # The schemas come before open_clip, which imports torchvision.
 from visreward_service.models import torchvision_schemas  # noqa: F401
-from visreward_service.models.base import Model, ModelInfo, Pixels
+from visreward_service.models.base import Model, Pixels
 from visreward_service.models.devices import check_memory, pick_device, pick_dtype
-from visreward_service.models.encoder import Encoder, Parts
+from visreward_service.models.encoder import Encoder
 from visreward_service.models.errors import ModelError
 from visreward_service.models.openclip_inputs import build_preprocessing, build_reader
+from visreward_service.models.parts import Identity, Parts
 from visreward_service.models.rows import multiply, steady_rows
 from visreward_service.models.settings import ModelSettings
 from visreward_service.models.sources import find_checkpoint
@@ -78,7 +79,7 @@ class OpenClipEncoder(Encoder):
         length = ids.shape[1]
         hidden = network.token_embedding(ids) + network.positional_embedding[:length]
         hidden = network.transformer(hidden, attn_mask=network.attn_mask[:length, :length])
-        pooled = network.ln_final(hidden[torch.arange(len(ids)), ids.argmax(dim=1)])
+        pooled = network.ln_final(hidden[torch.arange(ids.shape[0]), ids.argmax(dim=1)])
         return project(pooled, self._text_projection)
 
 
@@ -119,38 +120,23 @@ def load(name: str, settings: ModelSettings) -> Model:
     refuse_gelu(settings, origin)
     check_memory(count_parameters(origin.files), dtype, device)
     network = build(settings, origin)
-    preprocessing = build_preprocessing(network, fast=settings.is_fast(device.type))
     reader, pad = build_reader(origin.name, network)
-    scale, bias = network.logit_scale, getattr(network, "logit_bias", None)
-    info = ModelInfo(
+    identity = Identity(
         name=name,
-        kind=settings.kind,
-        source=settings.source if settings.pretrained is None else f"{settings.source} {settings.pretrained}",
+        settings=settings,
         revision=origin.revision,
         pinned=origin.pinned,
-        dim=measure_dim(network),
-        image_size=(preprocessing.width, preprocessing.height),
-        views=("pooled",),
-        branches={"short": reader.limit},
-        preprocessing=preprocessing.version,
-        device=str(device),
-        dtype=settings.dtype,
-        logit_scale=scale.exp().item(),
-        logit_bias=None if bias is None else bias.item(),
+        device=device,
+        dtype=dtype,
     )
     return OpenClipEncoder(
-        Parts(
-            info=info,
-            module=network.to(device, dtype),
-            prepare=preprocessing,
-            mean=preprocessing.mean,
-            std=preprocessing.std,
+        identity.build_parts(
+            network,
+            dim=measure_dim(network),
+            prepare=build_preprocessing(network, way=settings.resize_way(device.type), device=device),
             readers={"short": reader},
             pad=pad,
             pads_to_limit=not reads_short(network),
-            max_images=settings.max_batch_images,
-            max_texts=settings.max_batch_texts,
-            deterministic=settings.deterministic,
         )
     )
 

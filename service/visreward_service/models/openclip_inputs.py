@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from tokenizers import Tokenizer, normalizers
 from torch import nn
@@ -15,7 +16,8 @@ from torch import nn
 from visreward_service.models import torchvision_schemas  # noqa: F401
 from visreward_service.models.base import DecodedImage
 from visreward_service.models.errors import ModelError
-from visreward_service.models.preprocess import Preprocessing, Rgb
+from visreward_service.models.preprocess import Preprocessing
+from visreward_service.models.resize import Rgb, Way
 from visreward_service.models.tokens import TextReader, build_clip_tokenizer
 
 import open_clip  # isort: skip
@@ -36,8 +38,7 @@ class LibraryPreprocessing:
     """The library's own transform without its last steps, for the modes that `Preprocessing` lacks."""
 
     transform: Any
-    height: int
-    width: int
+    size: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     version: str
@@ -47,7 +48,9 @@ class LibraryPreprocessing:
         return np.array(self.transform(Image.fromarray(image.rgb)))
 
 
-def build_preprocessing(network: Any, *, fast: bool) -> Preprocessing | LibraryPreprocessing:
+def build_preprocessing(
+    network: Any, *, way: Way, device: torch.device
+) -> Preprocessing | LibraryPreprocessing:
     """Return the preprocessing that the library gives the network."""
     config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(network))
     size = config.size if isinstance(config.size, tuple | list) else (config.size, config.size)
@@ -58,14 +61,12 @@ def build_preprocessing(network: Any, *, fast: bool) -> Preprocessing | LibraryP
     if config.resize_mode == "squash" or (config.resize_mode == "shortest" and height == width):
         mode = "squash" if config.resize_mode == "squash" else "crop"
         geometry: dict[str, Any] = {"mode": mode, "filter": interpolation, "odd_margin": "round"}
-        return Preprocessing(height=height, width=width, fast=fast, **geometry, **statistics)
+        return Preprocessing(height=height, width=width, way=way, device=device, **geometry, **statistics)
     steps = image_transform_v2(config, is_train=False).transforms[:-3]
     transform = image_transform_v2(config, is_train=False)
     transform.transforms = steps
     version = f"1:open_clip-{open_clip.__version__}-{width}x{height}-{config.resize_mode}-{interpolation}"
-    return LibraryPreprocessing(
-        transform=transform, height=height, width=width, version=version, **statistics
-    )
+    return LibraryPreprocessing(transform=transform, size=(width, height), version=version, **statistics)
 
 
 def build_reader(name: str, network: nn.Module) -> tuple[TextReader, int]:

@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from visreward_service.models.base import DecodedImage
-from visreward_service.models.preprocess import Filter, Rgb, has_fast, resize
+from visreward_service.models.base import DecodedImage, Pixels
+from visreward_service.models.preprocess import Resizing
 
 FGCLIP2_BUDGETS = (128, 256, 576, 784, 1024)
 """FG-CLIP 2 gives an image the smallest that holds its own patches (README, `determine_max_value`)."""
@@ -18,22 +18,18 @@ MAX_SCALE = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchPreprocessing:
+class PatchPreprocessing(Resizing):
     """How an image becomes patches."""
 
     patch: int
     """Side of a patch in pixels."""
     budgets: tuple[int, ...]
     """Most patches of an image, in rising order; one entry means every image has that one."""
-    filter: Filter
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    fast: bool = False
 
-    def __call__(self, image: DecodedImage) -> Rgb:
+    def __call__(self, image: DecodedImage) -> Pixels:
         """Return (rows * patch, columns * patch, 3)."""
         rows, columns = self.grid(image.size)
-        return resize(image.rgb, rows * self.patch, columns * self.patch, self.filter, fast=self.fast)
+        return self.resize(image.rgb, rows * self.patch, columns * self.patch)
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return rows and columns of patches for an image of that width and height."""
@@ -50,12 +46,15 @@ class PatchPreprocessing:
         return next((budget for budget in self.budgets if budget >= num_patches), self.budgets[-1])
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels of a square image of the largest budget."""
+        side = int(self.budgets[-1] ** 0.5) * self.patch
+        return side, side
+
+    @property
     def version(self) -> str:
-        """A name that changes with every setting that changes a pixel; part of cache keys."""
-        statistics = ",".join(f"{value:g}" for value in (*self.mean, *self.std))
-        budgets = ",".join(map(str, self.budgets))
-        speed = "fast" if self.fast and has_fast(self.filter) else "exact"
-        return f"1:patches{self.patch}-{budgets}-{self.filter}-{speed}:{statistics}"
+        """The name of these settings."""
+        return self.named(f"patches{self.patch}-{','.join(map(str, self.budgets))}")
 
 
 @lru_cache(4096)

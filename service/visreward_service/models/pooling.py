@@ -16,7 +16,7 @@ def pool(head: Any, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
 
     `head` is a `SiglipMultiheadAttentionPoolingHead` or its like. `mask` (B, N) is True where a state counts.
     """
-    probe = head.probe.expand(len(hidden), -1, -1)
+    probe = head.probe.expand(hidden.shape[0], -1, -1)
     return _finish(head, attend(head.attention, probe, hidden, _keys(mask)))[:, 0]
 
 

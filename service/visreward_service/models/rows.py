@@ -73,11 +73,18 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None, *, rows: int) -> Te
 
     Always as one matrix: torch takes another way for three axes that are not contiguous.
     """
+    if is_tracing():  # an exported network has no rows to keep steady
+        return F.linear(x, weight, bias)
     count = x.shape[:-1].numel()
     flat = x.reshape(count, x.shape[-1]).contiguous()
     if count < rows:
         flat = F.pad(flat, (0, 0, 0, rows - count))
     return F.linear(flat, weight, bias)[:count].reshape(*x.shape[:-1], -1)
+
+
+def is_tracing() -> bool:
+    """Whether a network is being exported, so that no shape may be taken for a number."""
+    return bool(torch._C._get_tracing_state())
 
 
 def make_steady(module: nn.Module) -> None:

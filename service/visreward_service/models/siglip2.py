@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer, normalizers
 from torch import Tensor
@@ -16,22 +15,23 @@ from torch import Tensor
 # The schemas come before transformers, whose model classes import torchvision.
 from visreward_service.models import torchvision_schemas  # noqa: F401
 from visreward_service.models.base import Model, Pixels
-from visreward_service.models.encoder import Encoder, Parts
+from visreward_service.models.encoder import Encoder
 from visreward_service.models.errors import ModelError
 from visreward_service.models.folder import (
     FILTERS,
     Folder,
+    demand_processor,
     open_folder,
     read_preprocessing,
-    read_processor,
     refuse_type,
     triple,
 )
 from visreward_service.models.patches import PatchPreprocessing
 from visreward_service.models.pooling import pool
+from visreward_service.models.resize import upload
 from visreward_service.models.settings import ModelSettings
 from visreward_service.models.tokens import TextReader, check_vocabulary, read_tokenizer
-from visreward_service.models.weights import check_module, load_exactly, read_json
+from visreward_service.models.weights import read_json
 
 from transformers import AutoModel, Siglip2Config, SiglipConfig  # isort: skip
 
@@ -76,14 +76,15 @@ class NaflexEncoder(SiglipEncoder):
         """
         vision = cast("Any", self.module).vision_model
         budget, patch = self.image_bucket(batch[0]), self._patches.patch
-        values = np.zeros((len(batch), budget, 3 * patch * patch), np.uint8)
         shapes = [self.grid(image) for image in batch]
-        for row, image, (height, width) in zip(values, batch, shapes):
-            cut = image.reshape(height, patch, width, patch, 3).transpose(0, 2, 1, 3, 4)
-            row[: height * width] = cut.reshape(height * width, -1)
+        images = self.gather(batch)
+        values = images[0].new_zeros(len(batch), budget, 3 * patch * patch)
+        for row, image, (height, width) in zip(values, images, shapes):
+            pieces = image.reshape(height, patch, width, patch, 3).permute(0, 2, 1, 3, 4)
+            row[: height * width] = pieces.reshape(height * width, -1)
         counts = torch.tensor([height * width for height, width in shapes], device=self.device)
         mask = torch.arange(budget, device=self.device)[None] < counts[:, None]
-        pixels = torch.from_numpy(values.reshape(len(batch), budget, -1, 3)).to(self.device)
+        pixels = upload(values.reshape(len(batch), budget, -1, 3), self.device)
         embedded = vision.embeddings(self.normalised(pixels).flatten(2), torch.tensor(shapes))
         states = vision.encoder(inputs_embeds=embedded, attention_mask=mask[:, None, None, :])
         return vision.post_layernorm(states.last_hidden_state), mask
@@ -104,55 +105,30 @@ def load(name: str, settings: ModelSettings) -> Model:
     preprocessing = read_preprocessing(folder) if fixed else read_patches(folder, config.vision_config)
     reader = read_gemma_texts(folder, config.text_config, limit=config.text_config.max_position_embeddings)
     network = cast("Any", AutoModel).from_config(config, attn_implementation="sdpa")
-    load_exactly(network, folder.state(), where=folder.path)
-    check_module(network, folder.path)
-    info = folder.info(
-        dim=config.text_config.projection_size,
-        image_size=nominal_size(preprocessing),
-        views=("pooled",),
-        branches={"short": reader.limit},
-        preprocessing=preprocessing.version,
-        logit_scale=network.logit_scale.exp().item(),
-        logit_bias=network.logit_bias.item(),
-    )
+    folder.fill(network)
     return (SiglipEncoder if fixed else NaflexEncoder)(
-        Parts(
-            info=info,
-            module=folder.place(network),
+        folder.build_parts(
+            network,
+            dim=config.text_config.projection_size,
             prepare=preprocessing,
-            mean=preprocessing.mean,
-            std=preprocessing.std,
             readers={"short": reader},
             pad=pad_id(folder, reader.tokenizer),
             pads_to_limit=True,
-            **folder.limits(),
         )
     )
 
 
 def read_patches(folder: Folder, vision: Any, budgets: tuple[int, ...] | None = None) -> PatchPreprocessing:
     """Return NaFlex preprocessing as the folder's config has it, its one budget unless others are given."""
-    config = read_processor(folder)
-    if config is None:
-        raise ModelError(
-            f"{folder.path} has no preprocessor_config.json: add it as published with the weights"
-        )
+    config = demand_processor(folder)
     return PatchPreprocessing(
         patch=int(vision.patch_size),
         budgets=budgets or (int(config.get("max_num_patches", 256)),),
         filter=FILTERS[config.get("resample", 2)],
         mean=triple(config.get("image_mean", (0.5, 0.5, 0.5))),
         std=triple(config.get("image_std", (0.5, 0.5, 0.5))),
-        fast=folder.is_fast(),
+        **folder.resizing(),
     )
-
-
-def nominal_size(preprocessing: Any) -> tuple[int, int]:
-    """Return width and height of the input; of NaFlex, those of a square image of the largest budget."""
-    if isinstance(preprocessing, PatchPreprocessing):
-        side = int(preprocessing.budgets[-1] ** 0.5) * preprocessing.patch
-        return side, side
-    return preprocessing.width, preprocessing.height
 
 
 def read_gemma_texts(folder: Folder, text: Any, *, limit: int) -> TextReader:

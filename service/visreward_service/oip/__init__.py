@@ -4,6 +4,6 @@ What the models are and how tensors are checked stands here once for both transp
 and `visreward_service.grpc.inference` the gRPC methods.
 """
 
-from visreward_service.oip.http import install
+from visreward_service.oip.http import error_response, install
 
-__all__ = ["install"]
+__all__ = ["error_response", "install"]

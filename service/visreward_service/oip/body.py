@@ -15,7 +15,7 @@ from visreward_service.oip.inference import (
     read_timeout,
 )
 from visreward_service.oip.models import VERSION, Model
-from visreward_service.oip.tensors import Tensor, check_count, check_input, refuse, split_elements
+from visreward_service.oip.tensors import Tensor, check_count, check_input, read_array, refuse, split_elements
 
 HEADER = "inference-header-content-length"
 REQUEST_FIELDS = {"id", "parameters", "inputs", "outputs"}
@@ -36,8 +36,10 @@ class InferBody:
         self.id = _optional_text(document, "id")
         self.model = model
         asked, self.binary = _outputs(document, parameters, model)
+        names = _inputs(document, raw, size, model)
         self.inference = Inference(
-            inputs=_inputs(document, raw, size, model),
+            inputs=names.seen,
+            arrays=names.arrays,
             outputs=asked,
             parameters=parameters,
             request_id=request_id,
@@ -146,30 +148,40 @@ def _outputs(
     return asked, frozenset(binary)
 
 
-def _inputs(document: Mapping[str, Any], raw: bytes, at: int, model: Model) -> dict[str, list[bytes]]:
-    """Return the inputs' elements; binary ones stand one after the other behind the JSON."""
+def _inputs(document: Mapping[str, Any], raw: bytes, at: int, model: Model) -> InputNames:
+    """Return the inputs; binary ones stand one after the other behind the JSON."""
     names = InputNames(model.inputs)
     for value in _list(document, "inputs"):
         written = _fields(value, INPUT_FIELDS, "an input")
         name = names.check(written.get("name"))
-        count = check_input(name, written.get("datatype"), written.get("shape"))
         parameters = _parameters(written)
         check_parameters(parameters, ("binary_data_size",))
         size = parameters.get("binary_data_size")
-        if size is None:
-            names.seen[name] = _listed(name, written, count)
+        content = None if size is None else _content(name, written, raw, at, size)
+        at += len(content or b"")
+        spec, datatype, shape = model.inputs[name], written.get("datatype"), written.get("shape")
+        if spec.datatype != "BYTES":
+            names.arrays[name] = read_array(spec, datatype, shape, content)
             continue
-        if "data" in written:
-            refuse("has both data and binary_data_size", name)
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            refuse("must have a binary_data_size that is a whole number", name)
-        if size > len(raw) - at:
-            refuse("has a binary_data_size of more than the body's bytes", name)
-        names.seen[name] = split_elements(name, raw[at : at + size], count)
-        at += size
+        count = check_input(name, datatype, shape)
+        names.seen[name] = (
+            _listed(name, written, count) if content is None else split_elements(name, content, count)
+        )
     if at != len(raw):
         raise RequestFault(Code.INVALID_REQUEST, f"{len(raw) - at} bytes stand behind the last input")
-    return names.finish()
+    names.finish()
+    return names
+
+
+def _content(name: str, written: Mapping[str, Any], raw: bytes, at: int, size: object) -> bytes:
+    """Return the next `size` bytes behind the JSON."""
+    if "data" in written:
+        refuse("has both data and binary_data_size", name)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        refuse("must have a binary_data_size that is a whole number", name)
+    if size > len(raw) - at:
+        refuse("has a binary_data_size of more than the body's bytes", name)
+    return raw[at : at + size]
 
 
 def _listed(name: str, written: Mapping[str, Any], count: int) -> list[bytes]:

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from visreward.protocol import MEANINGS, Code, Limits
+from visreward_service.access import Caller
 from visreward_service.engine.engine import Engine
 from visreward_service.engine.faults import RequestFault
 from visreward_service.oip.body import HEADER, InferBody
@@ -19,6 +20,7 @@ from visreward_service.oip.models import Models, build_models
 from visreward_service.oip.tensors import Tensor
 
 ReadBody = Callable[[Request, int], Awaitable[bytes]]
+CallerOf = Callable[[Request], Caller]
 WhileConnected = Callable[[Request, Coroutine[Any, Any, list[Tensor]]], Awaitable[list[Tensor]]]
 """Awaits work for as long as the client is there to read what comes of it."""
 
@@ -73,7 +75,7 @@ INFER_BODY = {
     }
 }
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": OipError} for status in (400, 404, 413, 415, 422, 429, 500, 503, 504)
+    status: {"model": OipError} for status in (400, 401, 403, 404, 413, 415, 422, 429, 500, 503, 504)
 }
 
 
@@ -103,14 +105,20 @@ class Route(APIRoute):
 
 
 def install(
-    app: FastAPI, engine: Engine, *, limits: Limits, read_body: ReadBody, while_connected: WhileConnected
+    app: FastAPI,
+    engine: Engine,
+    *,
+    limits: Limits,
+    read_body: ReadBody,
+    while_connected: WhileConnected,
+    caller_of: CallerOf,
 ) -> None:
     """Add the routes. Raises ValueError where two models would have one name."""
     router = APIRouter(prefix="/v2", route_class=Route, tags=["Open Inference Protocol"])
     models = build_models(engine)
     _add_server(router, engine)
     _add_models(router, engine, models)
-    _add_inference(router, models, limits, read_body, while_connected)
+    _add_inference(router, models, limits, read_body, while_connected, caller_of)
     _add_rest(router)
     app.include_router(router)
 
@@ -158,13 +166,19 @@ def _add_models(router: APIRouter, engine: Engine, models: Models) -> None:
 
 
 def _add_inference(
-    router: APIRouter, models: Models, limits: Limits, read_body: ReadBody, while_connected: WhileConnected
+    router: APIRouter,
+    models: Models,
+    limits: Limits,
+    read_body: ReadBody,
+    while_connected: WhileConnected,
+    caller_of: CallerOf,
 ) -> None:
     @router.post("/models/{name}/infer", responses=ERRORS, openapi_extra=INFER_BODY)
     @router.post("/models/{name}/versions/{version}/infer", responses=ERRORS, openapi_extra=INFER_BODY)
     async def infer(request: Request, name: str, version: str = "") -> Response:
         """Run a model on inputs in JSON, or in binary behind the JSON."""
         model = models.get(name, version)
+        caller_of(request).permit(model.right)
         raw = await read_body(request, limits.max_request_bytes)
         request_id = request.state.request_id
         body = await asyncio.to_thread(InferBody, raw, request.headers.get(HEADER), model, request_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from visreward.protocol import Code
 from visreward_service.engine.faults import RequestFault
-from visreward_service.oip.tensors import TensorSpec
+from visreward_service.oip.tensors import Array, TensorSpec
 
 SEQUENCE = frozenset({"sequence_id", "sequence_start", "sequence_end"})
 SHARED_MEMORY = frozenset({"shared_memory_region", "shared_memory_byte_size", "shared_memory_offset"})
@@ -24,6 +24,8 @@ class Inference:
     request_id: str
     num_bytes: int
     deadline_ms: int | None = None
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    """Inputs of numbers."""
 
     def wants(self, output: str) -> bool:
         """Whether an output goes into the answer."""
@@ -36,20 +38,20 @@ class InputNames:
 
     specs: Mapping[str, TensorSpec]
     seen: dict[str, list[bytes]] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
 
     def check(self, name: object) -> str:
         """Return the name of a further input. Raises `RequestFault` where it has no place."""
         checked = known_name(name, self.specs, "input")
-        if checked in self.seen:
+        if checked in self.seen or checked in self.arrays:
             raise RequestFault(Code.INVALID_REQUEST, f'"{checked}" is given twice', field="inputs")
         return checked
 
-    def finish(self) -> dict[str, list[bytes]]:
-        """Return the inputs. Raises `RequestFault` where one that the model needs is missing."""
+    def finish(self) -> None:
+        """Raise `RequestFault` where an input that the model needs is missing."""
         for name, spec in self.specs.items():
-            if not spec.optional and name not in self.seen:
+            if not spec.optional and name not in self.seen and name not in self.arrays:
                 raise RequestFault(Code.INVALID_REQUEST, f'the input "{name}" is missing', field="inputs")
-        return self.seen
 
 
 def known_name(name: object, known: Iterable[str], kind: str) -> str:

@@ -18,12 +18,19 @@ import orjson
 from visreward.protocol import Code, ItemResult
 from visreward_service.engine.engine import Engine
 from visreward_service.engine.faults import RequestFault
-from visreward_service.models.base import ModelInfo
+from visreward_service.models.base import ModelInfo, Tokens
 from visreward_service.oip.inference import Inference
-from visreward_service.oip.tensors import Tensor, TensorSpec, Values
+from visreward_service.oip.tensors import Array, Tensor, TensorSpec, Values
 
 VERSION = "1"
-TRITON_TYPES = {"BOOL": "TYPE_BOOL", "FP32": "TYPE_FP32", "FP64": "TYPE_FP64", "BYTES": "TYPE_STRING"}
+TRITON_TYPES = {
+    "BOOL": "TYPE_BOOL",
+    "UINT8": "TYPE_UINT8",
+    "INT64": "TYPE_INT64",
+    "FP32": "TYPE_FP32",
+    "FP64": "TYPE_FP64",
+    "BYTES": "TYPE_STRING",
+}
 
 
 class Model(ABC):
@@ -34,9 +41,17 @@ class Model(ABC):
     """Parameters of a request that it reads, beside `timeout`."""
 
     def __init__(
-        self, name: str, engine: Engine, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
+        self,
+        name: str,
+        engine: Engine,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        *,
+        right: str,
     ) -> None:
         self.name = name
+        self.right = right
+        """What a key must be allowed to use: a recipe, or `encoder.` and an encoder's name."""
         self.inputs = {spec.name: spec for spec in inputs}
         self.outputs = {spec.name: spec for spec in outputs}
         self._engine = engine
@@ -94,7 +109,7 @@ class RecipeModel(Model):
     platform = "visreward_recipe"
 
     def __init__(self, name: str, recipe: str, engine: Engine) -> None:
-        super().__init__(name, engine, (ITEM, IMAGE), (REWARD, SCORED, PARTS, ERROR))
+        super().__init__(name, engine, (ITEM, IMAGE), (REWARD, SCORED, PARTS, ERROR), right=recipe)
         self._recipe = recipe
 
     async def infer(self, asked: Inference) -> list[Tensor]:
@@ -156,7 +171,7 @@ class EncoderModel(Model):
 
     def __init__(self, name: str, info: ModelInfo, engine: Engine) -> None:
         embedding = TensorSpec("EMBEDDING", "FP32", (-1, info.dim))
-        super().__init__(name, engine, (IMAGE, TEXT), (embedding,))
+        super().__init__(name, engine, (IMAGE, TEXT), (embedding,), right=f"encoder.{info.name}")
         self._info = info
         self._embedding = embedding
 
@@ -180,6 +195,53 @@ class EncoderModel(Model):
         if not isinstance(branch, str):
             raise RequestFault(Code.INVALID_REQUEST, "must be a text branch's name", field="branch")
         return branch
+
+
+class PreparedModel(Model):
+    """Encodes what another service has prepared: PIXELS for a view of images, padded IDS for a text branch.
+
+    The interface of an exported encoder (`models.exported`), so that one service can encode for another.
+    """
+
+    platform = "visreward_prepared"
+
+    def __init__(self, part: str, info: ModelInfo, engine: Engine) -> None:
+        width, height = info.image_size
+        of_images = part in info.views
+        given = (
+            TensorSpec("PIXELS", "UINT8", (-1, height, width, 3))
+            if of_images
+            else TensorSpec("IDS", "INT64", (-1, -1))
+        )
+        rows = (-1, -1, info.dim) if part == "dense" else (-1, info.dim)
+        self._embedding = TensorSpec("EMBEDDING", "FP32", rows)
+        name, right = f"{info.name}_{part}", f"encoder.{info.name}"
+        super().__init__(name, engine, (given,), (self._embedding,), right=right)
+        self._info = info
+        self._part = part
+
+    async def infer(self, asked: Inference) -> list[Tensor]:
+        ((name, batch),) = asked.arrays.items()
+        values = await self._engine.encode_prepared(
+            self._info.name,
+            self._part,
+            list(batch) if name == "PIXELS" else await asyncio.to_thread(self._tokens, batch),
+            deadline_seconds=None if asked.deadline_ms is None else asked.deadline_ms / 1000,
+            num_bytes=asked.num_bytes,
+        )
+        return [Tensor(self._embedding, values)]
+
+    def _tokens(self, batch: Array) -> list[Tokens]:
+        limit, vocabulary = self._info.branches[self._part], self._info.vocabulary
+        if batch.shape[1] > limit:
+            message = f"has {batch.shape[1]} positions; the model has {limit}"
+            raise RequestFault(Code.TEXT_TOO_LONG, message, field="IDS")
+        # Checked here: an id behind the table's end would take a GPU down, and everybody with it.
+        ids = batch.astype(np.int64)
+        if np.any(ids < 0) or np.any(ids >= vocabulary):
+            message = f"holds an id that is not between 0 and {vocabulary - 1}"
+            raise RequestFault(Code.INVALID_REQUEST, message, field="IDS")
+        return [Tokens(tuple(row), len(row)) for row in batch.tolist()]
 
 
 def _texts(elements: Sequence[bytes]) -> list[str]:
@@ -215,6 +277,12 @@ def build_models(engine: Engine) -> Models:
     models: dict[str, Model] = {}
     served: list[Model] = [RecipeModel(recipe_model(name), name, engine) for name in engine.recipes.recipes]
     served += [EncoderModel(f"encoder.{info.name}", info, engine) for info in engine.models]
+    served += [
+        PreparedModel(part, info, engine)
+        for info in engine.models
+        if info.fixed_size
+        for part in (*info.views, *info.branches)
+    ]
     for model in served:
         if model.name in models:
             raise ValueError(

@@ -1,5 +1,6 @@
 """Tensors as the protocol carries them. An input is checked before anything is built from it."""
 
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +12,19 @@ import numpy.typing as npt
 from visreward.protocol import Code
 from visreward_service.engine.faults import RequestFault
 
-Datatype: TypeAlias = Literal["BOOL", "FP32", "FP64", "BYTES"]
+Datatype: TypeAlias = Literal["BOOL", "UINT8", "INT64", "FP32", "FP64", "BYTES"]
 
 LENGTH = struct.Struct("<I")
 """Before each element of BYTES."""
+Array: TypeAlias = npt.NDArray[np.generic]
 Values: TypeAlias = Sequence[bytes] | npt.NDArray[np.generic]
-NUMPY_TYPES: dict[Datatype, str] = {"BOOL": "|b1", "FP32": "<f4", "FP64": "<f8"}
+NUMPY_TYPES: dict[Datatype, str] = {
+    "BOOL": "|b1",
+    "UINT8": "|u1",
+    "INT64": "<i8",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,24 @@ def check_input(name: str, datatype: object, shape: object) -> int:
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
         refuse("must have a shape of whole numbers, none of them negative", name)
     return int(count)
+
+
+def read_array(spec: TensorSpec, datatype: object, shape: object, raw: bytes | None) -> Array:
+    """Return an input of numbers, which stands in binary. Raises `RequestFault` for another."""
+    if datatype != spec.datatype:
+        refuse(f"must have datatype {spec.datatype}", spec.name)
+    sizes = list(shape) if isinstance(shape, list | tuple) else []
+    if len(sizes) != len(spec.shape) or not all(
+        isinstance(size, int) and not isinstance(size, bool) and size >= 1 and wanted in (-1, size)
+        for size, wanted in zip(sizes, spec.shape)
+    ):
+        refuse(f"must have a shape like {list(spec.shape)}, -1 for any size", spec.name)
+    if raw is None:
+        refuse("must be sent in binary", spec.name)
+    dtype = np.dtype(NUMPY_TYPES[spec.datatype])
+    if len(raw) != math.prod(sizes) * dtype.itemsize:
+        refuse(f"has {len(raw)} bytes, which is not what its shape says", spec.name)
+    return np.frombuffer(raw, dtype).reshape(sizes)
 
 
 def split_elements(name: str, raw: bytes, count: int) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The page that lists every scorer with its parameters and every recipe with its quirks, made of the code.
+"""The page of scorers and steps with their parameters, and of recipes with their quirks, made of the code.
 
 `python -m visreward_service.recipes.catalogue > docs/catalogue.md` writes it; a test compares the two.
 """
@@ -8,8 +8,9 @@ from typing import Any
 
 from visreward_service.recipes.load import load_recipes
 from visreward_service.recipes.recipe import Recipe
+from visreward_service.recipes.steps import STEPS
 from visreward_service.scorers import SCORERS
-from visreward_service.scorers.base import Scorer
+from visreward_service.scorers.base import Params
 
 HEAD = """# Scorers and recipes
 
@@ -21,19 +22,21 @@ def render() -> str:
     """Return the page as Markdown."""
     lines = [HEAD, "## Scorers", ""]
     for name, scorer in sorted(SCORERS.items()):
-        lines += _describe_scorer(name, scorer)
+        lines += _describe(name, scorer.summary, scorer.Params)
+    lines += ["## Steps of a group", ""]
+    for name, step in sorted(STEPS.items()):
+        lines += _describe(name, step.summary, step.Params)
     lines += ["## Recipes", ""]
     for recipe in load_recipes().values():
         lines += _describe_recipe(recipe)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _describe_scorer(name: str, scorer: type[Scorer[Any]]) -> Iterator[str]:
+def _describe(name: str, summary: str, params: type[Params]) -> Iterator[str]:
     yield f"### `{name}`\n"
-    yield f"{_sentence(scorer.summary)}\n"
-    schema = scorer.Params.model_json_schema(by_alias=True)
-    fields = scorer.Params.model_fields
-    if not fields:
+    yield f"{_sentence(summary)}\n"
+    schema = params.model_json_schema(by_alias=True)
+    if not params.model_fields:
         return
     yield "| parameter | type | default | |"
     yield "|---|---|---|---|"
@@ -65,6 +68,8 @@ def _describe_recipe(recipe: Recipe) -> Iterator[str]:
     if facts:
         yield f"{'; '.join(facts)}.\n"
     yield f"    {recipe.formula}\n"
+    if recipe.steps:
+        yield f"Of the group: {', '.join(f'`{step}`' for step in recipe.steps)}.\n"
     yield f"Needs {', '.join(f'`{need}`' for need in recipe.needs) or 'nothing but the completion'}.\n"
     if recipe.quirks:
         yield from (f"- {_sentence(quirk)}" for quirk in recipe.quirks)

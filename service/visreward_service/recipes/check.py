@@ -1,4 +1,4 @@
-"""Checking a recipe as written: its names, its expressions and its extractors, compiled on the way.
+"""Checking a recipe as written: names, expressions, extractors and steps, compiled on the way.
 
 What scorers and models there are is not known here.
 """
@@ -14,6 +14,8 @@ from visreward_service.recipes.errors import ExpressionError, RecipeError
 from visreward_service.recipes.expression import Expression, parse_expression
 from visreward_service.recipes.extract import ExtractError, Extraction, build_extraction
 from visreward_service.recipes.grammar import KEYWORDS
+from visreward_service.recipes.steps import Steps
+from visreward_service.recipes.steps.build import build_steps
 from visreward_service.scorers.patterns import LIMIT_SECONDS
 
 MAX_TERMS = 32
@@ -28,6 +30,8 @@ class Compiled:
     values: Mapping[str, Expression]
     """The `value` expression of each term that has one."""
     reward: Expression
+    steps: Steps
+    """The steps of the group, in the order in which they are written."""
 
 
 def check_spec(spec: RecipeSpec, limit_seconds: float = LIMIT_SECONDS) -> Compiled:
@@ -41,7 +45,8 @@ def check_spec(spec: RecipeSpec, limit_seconds: float = LIMIT_SECONDS) -> Compil
         expression = _check_term(name, term)
         if expression is not None:
             values[name] = expression
-    return Compiled(_check_extract(spec.extract, limit_seconds), values, _check_reward(spec))
+    extraction = _check_extract(spec.extract, limit_seconds)
+    return Compiled(extraction, values, _check_reward(spec), build_steps(spec.group, spec.terms))
 
 
 def _check_term(name: str, term: dict[str, Any]) -> Expression | None:

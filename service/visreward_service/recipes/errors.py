@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+from pydantic import ValidationError
+
 
 class ExpressionError(ValueError):
     """An expression that cannot be read, with the place."""
@@ -43,6 +45,23 @@ def find_nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
     by_folded = {candidate.casefold(): candidate for candidate in known}
     close = get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.5)
     return tuple(by_folded[folded] for folded in close)
+
+
+def explain_params(error: ValidationError, known: Iterable[str]) -> tuple[str, str, tuple[str, ...]]:
+    """Return message, field and near names of the first thing that is wrong with parameters.
+
+    The field is empty where one is missing.
+    """
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        nearest = find_nearest(where, known)
+        return f'unknown parameter "{where}"{suggest(nearest)}', where, nearest
+    if first["type"] == "missing":
+        return f'needs the parameter "{where}"', "", ()
+    message = first["msg"].removeprefix("Value error, ")
+    prefix = f"{where}: " if where else ""
+    return prefix + message[:1].lower() + message[1:], where, ()
 
 
 def suggest(nearest: Iterable[str]) -> str:

@@ -1,10 +1,10 @@
-"""A recipe: named pieces, named terms and one expression; and the same bound to a service's models.
+"""A recipe: pieces, terms, one expression, steps of the group; and the same bound to a service's models.
 
 A `Recipe` is what was written, checked for syntax. `bind` builds its scorers and gives the `BoundRecipe` that
 the engine runs. Neither reads files nor does any work of a model.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from visreward_service.recipes.errors import RecipeError
 from visreward_service.recipes.expression import Expression
 from visreward_service.recipes.extract import Extraction
 from visreward_service.recipes.lines import find_line
+from visreward_service.recipes.steps import REWARD, Member, Settled, Steps, run_steps
 from visreward_service.recipes.terms import BoundTerm, TermFault, build_terms
 from visreward_service.scorers import find_scorers
 from visreward_service.scorers.base import Catalog, ModelFacts, Scorer, Subject
@@ -35,6 +36,7 @@ class BoundRecipe:
     """The terms' names in the order of the recipe."""
     expression: Expression
     extraction: Extraction
+    steps: Steps
     needs: tuple[str, ...]
     """Fields of an item that the recipe reads, sorted, such as `completion_tokens` or `reference.answer`."""
     models: tuple[str, ...]
@@ -47,6 +49,13 @@ class BoundRecipe:
     def reward(self, parts: Mapping[str, float | None]) -> float:
         """Return the reward of the terms' values. Raise `Fault` where it is no finite number."""
         return self.expression.evaluate(parts)
+
+    def settle(self, members: Sequence[Member | None], groups: Sequence[Sequence[int]]) -> Settled:
+        """Return what the steps of the group make of scored items; None stands for an item that failed.
+
+        `groups` holds the places of each group's items; each item stands in one group.
+        """
+        return run_steps(self.steps, members, groups)
 
 
 @dataclass(frozen=True)
@@ -91,8 +100,29 @@ class Recipe:
 
     @property
     def formula(self) -> str:
-        """The reward expression."""
-        return self.compiled.reward.text
+        """The reward expression, and the steps of the group that change what it gives."""
+        return "; ".join((self.compiled.reward.text, *self._describe_steps(changing=True)))
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Each step of the group with its parameters, such as `filter (low = 0.01)`."""
+        return self._describe_steps(changing=False)
+
+    def _describe_steps(self, *, changing: bool) -> tuple[str, ...]:
+        named = zip(self.spec.group.items(), self.compiled.steps, strict=True)
+        return tuple(
+            f"{name} ({', '.join(f'{key} = {value}' for key, value in given.items())})" if given else name
+            for (name, given), step in named
+            if step.changes_rewards or not changing
+        )
+
+    @property
+    def _rewarded(self) -> set[str]:
+        """The terms that the reward is made of: by its expression, and by steps that change it."""
+        formulas = (
+            formula for step in self.compiled.steps if step.changes_rewards for formula in step.formulas
+        )
+        return {*self.compiled.reward.names, *(name for one in formulas for name in one.names)} - {REWARD}
 
     @cached_property
     def needs(self) -> tuple[str, ...]:
@@ -107,7 +137,7 @@ class Recipe:
         known = find_scorers() if scorers is None else scorers
         mine = replace(catalog, pieces=self.compiled.extraction.names)
         try:
-            terms = build_terms(self.spec.terms, self.compiled.values, self.compiled.reward, mine, known)
+            terms = build_terms(self.spec.terms, self.compiled.values, self._rewarded, mine, known)
         except TermFault as fault:
             raise self.fault(fault.message, fault.path, fault.nearest) from None
         pieces = frozenset[str]().union(*(term.scorer.pieces for term in terms))
@@ -119,6 +149,7 @@ class Recipe:
             names=tuple(self.spec.terms),
             expression=self.compiled.reward,
             extraction=self.compiled.extraction,
+            steps=self.compiled.steps,
             needs=tuple(sorted(needs)),
             models=tuple(sorted(frozenset[str]().union(*(term.scorer.models for term in terms)))),
         )

@@ -1,15 +1,15 @@
 """The terms of a recipe: their scorers, their order by what their values read, and their values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from visreward.protocol import Code
 from visreward.protocol.fields import Json
-from visreward_service.recipes.errors import ExpressionError, find_nearest, suggest
+from visreward_service.recipes.errors import ExpressionError, explain_params, find_nearest, suggest
 from visreward_service.recipes.expression import Expression
 from visreward_service.scorers.base import Catalog, Fault, Score, Scorer
 
@@ -72,15 +72,18 @@ class BoundTerm:
 def build_terms(
     specs: Mapping[str, Mapping[str, Json]],
     values: Mapping[str, Expression],
-    reward: Expression,
+    rewarded: Iterable[str],
     catalog: Catalog,
     scorers: Mapping[str, type[Scorer[Any]]],
 ) -> tuple[BoundTerm, ...]:
-    """Return the terms in the order in which their values are computed. Raise `TermFault`."""
+    """Return the terms in the order in which their values are computed. Raise `TermFault`.
+
+    `rewarded` names the terms that the reward is made of.
+    """
     built = {name: _build_scorer(name, spec, catalog, scorers) for name, spec in specs.items()}
     others = {name: _find_others(name, values.get(name), built) for name in built}
     order = _order(others)
-    rewarded = _find_rewarded(reward, others)
+    entering = _find_entering(rewarded, others)
     return tuple(
         BoundTerm(
             name=name,
@@ -88,7 +91,7 @@ def build_terms(
             expression=values.get(name),
             outputs=tuple(built[name].outputs),
             others=others[name],
-            enters_reward=name in rewarded,
+            enters_reward=name in entering,
         )
         for name in order
     )
@@ -109,7 +112,8 @@ def _build_scorer(
         params = kind.Params.model_validate({key: spec[key] for key in spec if key not in OWN_KEYS})
         scorer = kind(params, catalog)
     except ValidationError as error:
-        raise _explain(name, path, kind.Params, error) from None
+        message, field, nearest = explain_params(error, kind.Params.model_fields)
+        raise TermFault(f'term "{name}": {message}', f"{path}.{field}".rstrip("."), nearest) from None
     except ValueError as error:
         raise TermFault(f'term "{name}": {error}', path) from None
     for kind_of_name, asked, known in (
@@ -122,21 +126,6 @@ def _build_scorer(
             message = f'term "{name}": unknown {kind_of_name} "{unknown}"{suggest(nearest)}'
             raise TermFault(message, f"{path}.{key}", nearest)
     return scorer
-
-
-def _explain(name: str, path: str, params: type[BaseModel], error: ValidationError) -> TermFault:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        nearest = find_nearest(where, params.model_fields)
-        message = f'term "{name}": unknown parameter "{where}"{suggest(nearest)}'
-        return TermFault(message, f"{path}.{where}", nearest)
-    if first["type"] == "missing":
-        return TermFault(f'term "{name}": needs the parameter "{where}"', path)
-    message = first["msg"].removeprefix("Value error, ")
-    prefix = f"{where}: " if where else ""
-    message = prefix + message[:1].lower() + message[1:]
-    return TermFault(f'term "{name}": {message}', f"{path}.{where}".rstrip("."))
 
 
 def _find_others(
@@ -176,8 +165,8 @@ def _order(others: Mapping[str, Sequence[str]]) -> list[str]:
     return order
 
 
-def _find_rewarded(reward: Expression, others: Mapping[str, Sequence[str]]) -> set[str]:
-    found = set(reward.names)
+def _find_entering(rewarded: Iterable[str], others: Mapping[str, Sequence[str]]) -> set[str]:
+    found = set(rewarded)
     todo = list(found)
     while todo:
         new = set(others[todo.pop()]) - found

@@ -8,22 +8,27 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
 
 from visreward.protocol import Code, ErrorResponse, Limits, MissingImages, ScoreResponse
 from visreward_service import oip
+from visreward_service.access import Guard
 from visreward_service.engine.engine import Engine
 from visreward_service.engine.faults import RequestFault
 from visreward_service.recipes import Recipe
-from visreward_service.rest import body, errors, openapi
+from visreward_service.rest import body, compat, errors, openapi
+from visreward_service.rest.access import Access, caller_of
 from visreward_service.rest.disconnect import while_connected
+from visreward_service.rest.headers import SecurityHeaders
 from visreward_service.rest.trace import Trace
 from visreward_service.settings import Settings
 
 PATHS = frozenset(
     {"/score", "/recipes", "/models", "/limits", "/images/missing", "/healthz", "/readyz", "/metrics", "/"}
+    | compat.PATHS
 )
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse} for status in (400, 404, 413, 415, 422, 429, 500, 503)
+    status: {"model": ErrorResponse} for status in (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
 }
 SCORE_BODY = {
     "requestBody": {
@@ -36,8 +41,11 @@ SCORE_BODY = {
 }
 
 
-def create_app(settings: Settings, engine: Engine) -> FastAPI:
-    """Return the app. It starts the engine when it is started, and closes it when it is stopped."""
+def create_app(settings: Settings, engine: Engine, guard: Guard | None = None) -> FastAPI:
+    """Return the app. It starts the engine when it is started, and closes it when it is stopped.
+
+    `guard` is shared with other protocols, so that a key's requests are counted together.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -54,26 +62,54 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         docs_url=None,  # its scripts would come from elsewhere; a service may have no network
         redoc_url=None,
     )
-    app.add_middleware(Trace, metrics=engine.metrics, paths=PATHS)
+    _add_middleware(app, settings, engine, guard or Guard(settings.keys))
     errors.install(app)
     openapi.install(app)
     _add_scoring(app, settings, engine)
     _add_images(app, engine)
     _add_listings(app, engine)
-    _add_probes(app, engine)
+    compat.install(app, engine)
+    add_probes(app, engine)
+    if settings.metrics.port is None:
+        add_metrics(app, engine)
     oip.install(
-        app, engine, limits=settings.limits, read_body=body.read_body, while_connected=while_connected
+        app,
+        engine,
+        limits=settings.limits,
+        read_body=body.read_body,
+        while_connected=while_connected,
+        caller_of=caller_of,
     )
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings, engine: Engine, guard: Guard) -> None:
+    """Wrap the app; the last one added is the outermost."""
+    app.add_middleware(Access, guard=guard)
+    if settings.cors.origins:
+        # Asked before the key: a browser's preflight has none.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors.origins),
+            allow_methods=["GET", "POST", "PUT"],
+            allow_headers=["authorization", "content-type", "x-request-id"],
+            expose_headers=["retry-after", "x-request-id"],
+        )
+    app.add_middleware(
+        SecurityHeaders, encrypted=settings.tls is not None, shared=bool(settings.cors.origins)
+    )
+    app.add_middleware(Trace, metrics=engine.metrics, paths=PATHS)
 
 
 def _add_scoring(app: FastAPI, settings: Settings, engine: Engine) -> None:
     @app.post("/score", response_model=ScoreResponse, responses=ERRORS, openapi_extra=SCORE_BODY)
     async def score(request: Request) -> Response:
         """Score items with a recipe. The answer lists them in the request's order."""
-        read = body.reader(request)
+        read, permitted = body.reader(request), caller_of(request).permit_document
         raw = await body.read_body(request, settings.limits.max_request_bytes)
-        scoring = engine.score(lambda: read(raw), request_id=request.state.request_id, num_bytes=len(raw))
+        scoring = engine.score(
+            lambda: permitted(read(raw)), request_id=request.state.request_id, num_bytes=len(raw)
+        )
         answer = await while_connected(request, scoring)
         return body.write(request, answer)
 
@@ -95,14 +131,14 @@ def _add_listings(app: FastAPI, engine: Engine) -> None:
     @app.get("/recipes")
     async def recipes() -> list[dict[str, Any]]:
         """List the recipes: name, paper, summary, and the item fields that each needs."""
-        return [_summary(recipe) for recipe in engine.recipes.recipes.values()]
+        return [_summary(recipe, engine) for recipe in engine.recipes.recipes.values()]
 
     @app.get("/recipes/{name:path}", responses=ERRORS)
     async def recipe(name: str) -> dict[str, Any]:
         """Show one recipe with its file."""
         engine.recipes.get(name)
         found = engine.recipes.recipes[name]
-        return {**_summary(found), "quirks": list(found.quirks), "source": found.source}
+        return {**_summary(found, engine), "quirks": list(found.quirks), "source": found.source}
 
     @app.get("/models")
     async def models() -> list[dict[str, Any]]:
@@ -115,7 +151,9 @@ def _add_listings(app: FastAPI, engine: Engine) -> None:
         return engine.limits
 
 
-def _add_probes(app: FastAPI, engine: Engine) -> None:
+def add_probes(app: FastAPI, engine: Engine) -> None:
+    """Add what Kubernetes and clients ask about the service's health."""
+
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         """Say that the process answers."""
@@ -128,18 +166,24 @@ def _add_probes(app: FastAPI, engine: Engine) -> None:
             raise RequestFault(Code.NOT_READY, engine.not_ready, retry_after_seconds=2)
         return JSONResponse({"status": "ready"})
 
+
+def add_metrics(app: FastAPI, engine: Engine) -> None:
+    """Add what Prometheus asks."""
+
     @app.get("/metrics")
     async def metrics() -> Response:
         """Expose the metrics in Prometheus' text format."""
         return Response(engine.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _summary(recipe: Recipe) -> dict[str, Any]:
+def _summary(recipe: Recipe, engine: Engine) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "paper": recipe.paper,
         "summary": recipe.summary,
         "profile": recipe.profile,
         "needs": list(recipe.needs),
+        "parts": list(recipe.spec.terms),
+        "needs_group": compat.needs_group(engine.recipes.get(recipe.name)),
         "formula": recipe.formula,
     }

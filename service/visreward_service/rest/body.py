@@ -1,9 +1,10 @@
 """Bodies: reading them within the limit, and translating JSON and msgpack to plain objects and back."""
 
+import asyncio
 import json
 import math
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgpack
 import orjson
@@ -11,6 +12,7 @@ from fastapi import Request, Response
 
 from visreward.protocol import Code, ScoreResponse
 from visreward_service.engine.faults import RequestFault
+from visreward_service.rest import compression
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
@@ -18,9 +20,11 @@ MSGPACK_NAMES = frozenset({MSGPACK, "application/x-msgpack", "application/vnd.ms
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the body. Raises `RequestFault` as soon as more than `max_bytes` have come, announced or not."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise RequestFault(Code.UNSUPPORTED_MEDIA_TYPE, "send the body without a content encoding")
+    """Return the body, unpacked where it came in zstd.
+
+    Raises `RequestFault` as soon as more than `max_bytes` have come, announced or not, packed or not.
+    """
+    is_packed = compression.check_encoding(request.headers.get("content-encoding", ""))
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
@@ -29,6 +33,8 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         chunks += chunk
         if len(chunks) > max_bytes:
             raise _too_large(max_bytes)
+    if is_packed:
+        return await asyncio.to_thread(compression.unpack, bytes(chunks), max_bytes)
     return bytes(chunks)
 
 
@@ -77,8 +83,15 @@ def _refuse(code: int, data: bytes) -> NoReturn:
 
 
 def write(request: Request, answer: ScoreResponse) -> Response:
-    """Encode an answer as JSON, or as msgpack where the client accepts it."""
+    """Encode an answer as JSON, or as msgpack where the client accepts it; in zstd where it accepts that."""
+    kind = JSON
     if request.headers.get("accept", "").split(";")[0].strip().lower() in MSGPACK_NAMES:
-        packed: Any = msgpack.packb(answer.model_dump(mode="json"))
-        return Response(packed, media_type=MSGPACK)
-    return Response(answer.model_dump_json(), media_type=JSON)
+        kind = MSGPACK
+        content: bytes = msgpack.packb(answer.model_dump(mode="json"))
+    else:
+        content = answer.model_dump_json().encode()
+    headers = {"vary": "accept, accept-encoding"}
+    if compression.is_worth_packing(request.headers.get("accept-encoding", ""), len(content)):
+        headers["content-encoding"] = compression.ZSTD
+        content = compression.pack(content)
+    return Response(content, media_type=kind, headers=headers)

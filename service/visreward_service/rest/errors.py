@@ -30,6 +30,9 @@ def error_response(fault: RequestFault, request_id: str | None) -> JSONResponse:
     headers = {}
     if fault.retry_after_seconds is not None:
         headers["retry-after"] = str(math.ceil(fault.retry_after_seconds))
+    if fault.code is Code.NOT_READY:
+        # The next request of this connection would meet the same service again.
+        headers["connection"] = "close"
     body = ErrorResponse(error=error).model_dump(mode="json")
     return JSONResponse(body, status_code=meaning.http, headers=headers)
 

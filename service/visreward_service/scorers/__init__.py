@@ -21,7 +21,9 @@ from visreward_service.scorers.grounding import Grounding
 from visreward_service.scorers.keywords import Keywords
 from visreward_service.scorers.labels import Labels
 from visreward_service.scorers.length import Length
+from visreward_service.scorers.lenient import Lenient
 from visreward_service.scorers.letters import Letters
+from visreward_service.scorers.metro import Metro
 from visreward_service.scorers.minerva import Minerva
 from visreward_service.scorers.pattern import PatternFormat
 from visreward_service.scorers.phrases import Phrases
@@ -55,7 +57,9 @@ SCORERS: dict[str, type[Scorer[Any]]] = {
     "keywords": Keywords,
     "labels": Labels,
     "length": Length,
+    "lenient": Lenient,
     "letters": Letters,
+    "metro": Metro,
     "minerva": Minerva,
     "pattern": PatternFormat,
     "phrases": Phrases,

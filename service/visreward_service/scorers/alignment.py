@@ -11,7 +11,6 @@ from visreward_service.scorers.base import (
     Catalog,
     Fault,
     ImageEncoding,
-    ImageFeatures,
     Params,
     Score,
     Scorer,
@@ -111,13 +110,17 @@ class Alignment(Scorer[AlignmentParams]):
         if text is None and self.params.absent == "not_applicable":
             return Score.not_applicable("missing_section")
         if text is None:
-            return Score({"cos": 0.0}, {"status": "missing_section"})
+            return Score(dict.fromkeys(self.outputs, 0.0), {"status": "missing_section"})
         found: TextFeatures = results[self._text(text)]
         check_truncation(found, self.params.over_limit, "completion")
-        cosines = [self._compare(results[image], found) for image in self._images(subject)]
+        cosines = [cosine(results[image].vectors, found.vector) for image in self._images(subject)]
         cos = merge_cosines(cosines, self.params.image)
         details = {"cos": cos, "tokens": found.num_tokens, "truncated": found.truncated}
-        return Score({"cos": cos}, details if len(cosines) == 1 else {**details, "per_image": cosines})
+        return Score(self._values(cos), details if len(cosines) == 1 else {**details, "per_image": cosines})
+
+    def _values(self, cos: float) -> Mapping[str, float]:
+        """Return the numbers of a cosine by name, as `outputs` has them."""
+        return {"cos": cos}
 
     def _read(self, subject: Subject) -> str | None:
         """Return the text to encode; None where there is nothing to ask the model."""
@@ -136,7 +139,3 @@ class Alignment(Scorer[AlignmentParams]):
     def _images(self, subject: Subject) -> list[ImageEncoding]:
         digests = choose_images(subject.item, self.params.image)
         return [ImageEncoding(self.params.model, digest) for digest in digests]
-
-    @staticmethod
-    def _compare(image: ImageFeatures, text: TextFeatures) -> float:
-        return cosine(image.vectors, text.vector)

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from visreward.protocol import Code
 from visreward_service.scorers import answers, extraction
-from visreward_service.scorers.answers import listing, math, number
+from visreward_service.scorers.answers import graders, listing, math, number
 from visreward_service.scorers.answers import text as words
 from visreward_service.scorers.answers.verdict import UnreadableGold, Verdict
 from visreward_service.scorers.base import Catalog, Fault, Params, RuleCall, Score, Scorer, Subject, Work
@@ -50,6 +50,12 @@ class AnswerParams(Params):
     """`math`: whose verdict; `mathruler` unless set."""
     wrap: math.Wrap | None = None
     """`math` by math_verify: which texts are put in a box before it reads them; `none` unless set."""
+    reading: graders.Reading | None = None
+    """`math` by math_verify: `any` text, LaTeX alone in the answer, or on both sides; `any` unless set."""
+    given_first: bool | None = None
+    """`math` by math_verify: whether it takes the answer for the gold one; false unless set."""
+    lower: bool | None = None
+    """`math` by math_verify: whether it gets both in lower case; false unless set."""
     absolute: Tolerance | None = None
     """`number`, `json`, `auto`: largest difference that is right; 0 unless set."""
     relative: Tolerance | None = None

@@ -74,11 +74,11 @@ Work = ImageEncoding | TextEncoding | RuleCall
 
 @dataclass(frozen=True, slots=True)
 class ImageFeatures:
-    """An image's L2-normalised features: (D,) for the pooled view, (H*W, D) row by row for the dense view."""
+    """What a model makes of an image."""
 
     vectors: Vector
-    grid: tuple[int, int] = (1, 1)
-    """Rows and columns of the dense view."""
+    """(D,), L2-normalised, for the pooled view; (rows, columns, D) for the dense view, whose grid may follow
+    the image and whose patches keep their lengths, since regions are pooled before they are normalised."""
 
 
 @dataclass(frozen=True, slots=True)

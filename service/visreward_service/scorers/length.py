@@ -23,7 +23,7 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "linear": ("start_tokens", "end_tokens"),
 }
 """Parameters that each shape must have."""
-OPTIONAL: dict[str, tuple[str, ...]] = {"cosine": ("exceeded",), "linear": ("at_start", "at_end")}
+OPTIONAL: dict[str, tuple[str, ...]] = {"cosine": ("exceeded", "periodic"), "linear": ("at_start", "at_end")}
 SHARED = frozenset({"shape", "tokenizer", "text"})
 
 
@@ -41,6 +41,8 @@ class LengthParams(Params):
     wrong: Ends | None = None
     exceeded: float | None = None
     """For `cosine`: the value of both branches from `max_tokens` on; None for their end values."""
+    periodic: bool = False
+    """For `cosine`: go on beyond `max_tokens` and come back to the value at 0, as VLM-R1's formula does."""
     start_tokens: Annotated[int, Field(ge=0)] | None = None
     end_tokens: Tokens | None = None
     at_start: float = 1.0
@@ -57,6 +59,8 @@ class LengthParams(Params):
             raise ValueError(f'shape "{self.shape}" does not take {", ".join(sorted(foreign))}')
         if self.buffer_tokens is not None and self.buffer_tokens > (self.max_tokens or 0):
             raise ValueError("buffer_tokens is more than max_tokens")
+        if self.periodic and self.exceeded is not None:
+            raise ValueError("takes periodic or exceeded, not both")
         if self.end_tokens is not None and self.end_tokens <= (self.start_tokens or 0):
             raise ValueError("end_tokens is not more than start_tokens")
         return self
@@ -71,8 +75,8 @@ class Length(Scorer[LengthParams]):
       soft overlong punishment (arXiv 2503.14476, equation 13).
     - `cosine`: half a cosine from a value at 0 tokens to one at `max_tokens`, with a branch for correct and
       one for wrong answers: Yeo et al. (arXiv 2502.03373). The term's `value` must choose between the
-      outputs `correct` and `wrong` by another term. VLM-R1's variant (om-ai-lab/VLM-R1@90052f4) is periodic;
-      this one stays at its end.
+      outputs `correct` and `wrong` by another term. It stays at its end, unless `periodic`, as VLM-R1 is
+      (om-ai-lab/VLM-R1@90052f4).
     - `linear`: from `at_start` up to `start_tokens` in a straight line to `at_end` from `end_tokens` on.
 
     Outputs: `length` (`correct` and `wrong` for `cosine`), and the number of `tokens`.
@@ -143,6 +147,11 @@ def cosine_or(exceeded: float | None, length: int, limit: int, start: float, end
     return end + 0.5 * (start - end) * (1.0 + math.cos(share * math.pi))
 
 
+def cosine_on(length: int, limit: int, start: float, end: float) -> float:
+    """Return VLM-R1's cosine, which is back at `start` at twice the limit."""
+    return start - (start - end) * (1 - math.cos(length * math.pi / limit)) / 2
+
+
 def build_worth(params: LengthParams) -> Callable[[int], dict[str, float]]:
     """Return the function from a length to the outputs of the shape."""
     match params:
@@ -154,6 +163,11 @@ def build_worth(params: LengthParams) -> Callable[[int], dict[str, float]]:
             return lambda length: {"length": linear(length, start, end, params.at_start, params.at_end)}
         case LengthParams(shape="cosine", max_tokens=int(limit), correct=list(right), wrong=list(wrong)):
             exceeded = params.exceeded
+            if params.periodic:
+                return lambda length: {
+                    "correct": cosine_on(length, limit, *right),
+                    "wrong": cosine_on(length, limit, *wrong),
+                }
             return lambda length: {
                 "correct": cosine_or(exceeded, length, limit, *right),
                 "wrong": cosine_or(exceeded, length, limit, *wrong),

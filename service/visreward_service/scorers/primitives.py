@@ -25,6 +25,8 @@ class PrimitivesParams(Params):
     """The piece with the sections `Point:`, `Line:` and `Circle:`."""
     reference: Name = "primitives"
     """Name of the reference's description, in the same layout, in `reference.extra`."""
+    merge_reference: bool = False
+    """Read the reference's lines as one line, as CogFlow's released preprocessing has them read."""
     tolerance: Annotated[float, Field(gt=0.0)] = 0.5
     """Largest distance between two points, or between two circles as (x, y, radius), that makes a pair."""
     max_shapes: Annotated[int, Field(ge=1, le=1000)] = 300
@@ -69,7 +71,7 @@ class Primitives(Scorer[PrimitivesParams]):
             raise Fault(Code.MISSING_FIELD, f"the term needs {field}", field=field)
         if not isinstance(text, str):
             raise Fault(Code.INVALID_ITEM, f"{field} must be a text", field=field)
-        figure = read_figure(text)
+        figure = read_figure(text.replace("\n", " ") if self.params.merge_reference else text)
         if figure.size == 0:
             raise Fault(Code.REFERENCE_UNPARSABLE, f"{field} describes no shape", field=field)
         if figure.size > self.params.max_shapes:

@@ -1,13 +1,14 @@
 """The scorer for a symbolic shortcut: math_verify's verdict where it has one, else 0."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from visreward.protocol import Code
 from visreward.protocol.fields import Text
 from visreward_service.scorers.answer import Answer, AnswerParams
+from visreward_service.scorers.answers import graders
 from visreward_service.scorers.base import Catalog, Fault, Params, Score, Scorer, Subject, Work
 
 
@@ -16,14 +17,22 @@ class SymbolicParams(Params):
     """The piece that math_verify reads."""
     around: Annotated[list[Text], Field(min_length=2, max_length=2)] = ["", ""]
     """What stands before and behind `reference.answer` when math_verify reads it."""
+    reading: graders.Reading = "any"
+    """What it reads: any text, LaTeX alone in the completion, or LaTeX alone on both sides."""
+    gold: Literal["first", "second"] = "second"
+    """Which side the reference is of math_verify's two, which it does not treat alike."""
+    lower: bool = False
+    """Whether it gets both in lower case."""
+    unreadable: Literal["wrong", "right"] = "wrong"
+    """What a completion is where math_verify finds nothing in the reference."""
 
 
 class Symbolic(Scorer[SymbolicParams]):
     """1 where math_verify takes the text for the reference, else 0.
 
-    Code that descends from R1-V tries this before its own comparison, on any text and any reference;
-    a reference without mathematics fails this test and no more. Alone it judges no answer; use `answer` for
-    that, which refuses such a reference. Output: `symbolic`.
+    Code that descends from R1-V tries this before its own comparison, on any text and any reference, which it
+    gives to math_verify as the second side; a reference without mathematics fails this test and no more.
+    Alone it judges no answer; use `answer` for that, which refuses such a reference. Output: `symbolic`.
     """
 
     Params = SymbolicParams
@@ -31,7 +40,14 @@ class Symbolic(Scorer[SymbolicParams]):
 
     def __init__(self, params: SymbolicParams, catalog: Catalog) -> None:
         super().__init__(params, catalog)
-        inner = AnswerParams(text=params.text, kind="math", grader="math_verify")
+        inner = AnswerParams(
+            text=params.text,
+            kind="math",
+            grader="math_verify",
+            reading=params.reading,
+            given_first=params.gold == "second",
+            lower=params.lower,
+        )
         self._answer = Answer(inner, catalog)
 
     @property
@@ -54,7 +70,8 @@ class Symbolic(Scorer[SymbolicParams]):
             score = self._answer.finish(self._turn(subject), results)
         except Fault as fault:
             _pass_over_unreadable(fault)
-            return Score({"symbolic": 0.0}, {"status": "no_mathematics"})
+            right = float(self.params.unreadable == "right")
+            return Score({"symbolic": right}, {"status": "no_mathematics"})
         return Score({"symbolic": score.values["correct"]}, score.details)
 
     def _turn(self, subject: Subject) -> Subject:

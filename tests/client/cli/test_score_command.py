@@ -109,7 +109,7 @@ def test_failed_items_are_told_on_stderr_and_by_the_exit_code(
         (["--completion", "x", "--reference", "{"], "--reference is not JSON"),
         (["--completion", "x", "--reference", "[]"], "--reference is not an object"),
         (["--items", "nowhere.jsonl"], "nowhere.jsonl: No such file"),
-        (["--completion", "x", "--url", "localhost"], "must start with http://"),
+        (["--completion", "x", "--url", "localhost"], "must start with http(s)://"),
         (["--completion", "x", "--timeout", "0"], "positive"),
     ],
 )

@@ -26,6 +26,8 @@ def test_installed_recipes_are_listed_as_objects(capsys: pytest.CaptureFixture[s
     assert stage_1["summary"]
     assert "reference.key_words" in stage_1["needs"]
     assert {"pebr-r1/stage2", "pebr-r1/stage1-strict", "clipscore"} <= recipes.keys()
+    assert stage_1["example"]["completion_tokens"] > 0
+    assert recipes["vppo/accuracy"]["steps"] == ["filter (value = accuracy, low = 0.01, high = 0.99)"]
 
 
 def test_installed_recipes_are_listed_for_people_by_their_whole_names(

@@ -1,6 +1,7 @@
 """The cache in Redis, with a real server that is slow, gone, full or wrong."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -37,7 +38,7 @@ def vector(seed: int, *shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.fl
 
 
 async def test_what_one_replica_put_another_gets_to_the_bit(redis_server: Server) -> None:
-    entries = [("a", vector(1, 8)), ("b", vector(2, 4, 8))]
+    entries = [("a", vector(1, 8)), ("b", vector(2, 3, 4, 8))]
     async with connected(redis_server) as (one, _):
         await one.put_many(entries)
     async with connected(redis_server) as (other, metrics):
@@ -138,6 +139,16 @@ async def test_a_hit_in_redis_is_kept_in_memory(redis_server: Server) -> None:
             (found,) = await tiers.get_many(["a"])
             assert found is not None
         assert counted(metrics, "get", "hit") == 1
+
+
+@pytest.mark.parametrize("shape", [(24,), (2, 3, 4), (3, 2, 4), (1, 1, 24)])
+def test_a_value_keeps_its_shape_and_is_no_other_shape_with_the_same_bytes(shape: tuple[int, ...]) -> None:
+    packed = pack("key", vector(1, *shape))
+    found = unpack("key", packed)
+    assert found is not None
+    assert found.shape == shape
+    other = struct.pack("<BIII", 3, 4, 3, 2)
+    assert unpack("key", packed[:16] + other + packed[16 + len(other) :]) is None
 
 
 @given(st.binary(max_size=200))

@@ -103,3 +103,7 @@ def modules() -> list[str]:
 def is_warm() -> bool:
     """Return whether `warm` ran before the worker was forked."""
     return STARTED_WARM
+
+
+def nothing() -> None:
+    """Return nothing."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visreward_service.engine.batch import Budget, length_bucket, take_batch
+from visreward_service.engine.batch import Allowance, Budget, length_bucket, share_rest, take_batch
 
 
 @dataclass(frozen=True)
@@ -70,3 +70,47 @@ def test_every_batch_is_of_one_kind_within_its_budget_and_empties_the_queue(
 )
 def test_a_text_falls_into_the_smallest_bucket_that_holds_it(tokens: int, bucket: int) -> None:
     assert length_bucket(tokens) == bucket
+
+
+WHOLE = Budget(max_jobs=32, max_cost=8192)
+
+
+def test_the_last_kind_of_work_is_shared_between_the_passes_in_ever_smaller_parts() -> None:
+    queue = [Waiting(number) for number in range(100)]
+    taken = []
+    while queue:
+        batch = take_batch(queue, share_rest(queue, WHOLE, passes=2))
+        taken.append(len(batch))
+        queue = queue[len(batch) :]
+    assert taken == [32, 32, 18, 9, 5, 4]
+
+
+def test_a_pass_takes_all_it_can_hold_where_other_work_waits_behind_it() -> None:
+    queue = [*(Waiting(number) for number in range(30)), Waiting(30, kind=("image", "pooled", 0))]
+    assert share_rest(queue, WHOLE, passes=2) == WHOLE
+
+
+def test_what_did_not_fit_is_halved_and_one_job_is_always_allowed() -> None:
+    allowance = Allowance()
+    assert allowance.of(WHOLE) == WHOLE
+    allowance.cut(1.0)
+    assert allowance.of(WHOLE) == Budget(max_jobs=16, max_cost=4096)
+    allowance.cut(0.25)  # a pass of a quarter did not fit either
+    assert allowance.of(WHOLE) == Budget(max_jobs=4, max_cost=1024)
+    allowance.cut(0.25)  # another half of the same pass
+    assert allowance.of(WHOLE).max_jobs == 4
+    for _ in range(50):
+        allowance.cut(allowance.share)
+    assert allowance.of(WHOLE).max_jobs == 1
+
+
+def test_after_many_passes_that_fit_more_is_tried_again_and_never_more_than_the_whole() -> None:
+    allowance = Allowance()
+    allowance.cut(1.0)
+    shares = []
+    for _ in range(1000):
+        allowance.note_pass()
+        shares.append(allowance.share)
+    assert shares[:99] == [0.5] * 99
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0

@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from visreward.protocol import Code
 from visreward_service.engine.lane import Lane, LaneLimits, Ticket
 from visreward_service.metrics import Metrics
 from visreward_service.models.base import DecodedImage, ModelInfo, Pixels, Tokens, Vector
+from visreward_service.models.errors import OutOfMemory
 from visreward_service.scorers.base import Fault, ImageEncoding, TextEncoding
 
 POISON = 666
@@ -50,8 +52,11 @@ class MockModel:
 
 
 @asynccontextmanager
-async def lane_of(model: MockModel, **limits: float) -> AsyncIterator[Lane]:
-    lane = Lane(model, limits=LaneLimits(max_wait_seconds=0.0, **limits), metrics=Metrics())  # type: ignore[arg-type]
+async def lane_of(
+    model: MockModel, *, metrics: Metrics | None = None, **limits: float
+) -> AsyncIterator[Lane]:
+    bounds = LaneLimits(max_wait_seconds=0.0, **limits)  # type: ignore[arg-type]
+    lane = Lane(model, limits=bounds, metrics=metrics or Metrics())
     lane.start()
     yield lane
     model.gate.set()
@@ -79,6 +84,77 @@ async def test_a_poisonous_input_fails_alone_and_the_lane_lives_on() -> None:
         assert outcomes == [1, 2, 3, Code.MODEL_FAILED, 5, 6, 7, 8]
         assert await value(ask(lane, 9)) == 9
         assert lane.alive
+
+
+class TwoPasses(MockModel):
+    """Runs two passes at once, of texts of all lengths; a pass waits until it has company."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = replace(self.info, passes=2, packs_texts=True)
+        self.company = threading.Barrier(2)
+
+    def encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
+        self.company.wait(10)
+        return super().encode_texts(batch, branch)
+
+
+async def test_as_many_passes_run_at_once_as_the_model_takes() -> None:
+    model = TwoPasses()
+    async with lane_of(model) as lane:
+        tickets = [ask(lane, number) for number in range(8)]
+        assert [await value(ticket) for ticket in tickets] == list(range(8))
+    assert sorted(map(len, model.batches)) == [4, 4]
+
+
+async def test_texts_of_all_lengths_share_a_pass_where_that_costs_nothing() -> None:
+    model = MockModel()
+    model.info = replace(model.info, packs_texts=True)
+    async with lane_of(model) as lane:
+        tickets = [lane.claim(TextEncoding("mock", str(length)), 0) for length in (2, 30, 70)]
+        for ticket, length in zip(tickets, (2, 30, 70)):
+            lane.offer(ticket.job, Tokens((length,) * length, length))
+        assert [await value(ticket) for ticket in tickets] == [2, 30, 70]
+    assert model.batches == [[2, 30, 70]]
+
+
+class SmallDevice(MockModel):
+    """Has room for so many texts at once."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
+        if len(batch) > self.room:
+            raise OutOfMemory(f"no room for {len(batch)}")
+        return super().encode_texts(batch, branch)
+
+
+def measured(metrics: Metrics, name: str) -> float | None:
+    return metrics.registry.get_sample_value(name, {"model": "mock", "kind": "text"})
+
+
+async def test_a_batch_without_memory_is_done_in_smaller_ones_and_later_ones_start_small() -> None:
+    model, metrics = SmallDevice(room=5), Metrics()
+    async with lane_of(model, metrics=metrics, max_texts=32) as lane:
+        assert measured(metrics, "visreward_batch_share") == 1.0
+        for start in (0, 100, 200):
+            tickets = [ask(lane, start + number) for number in range(32)]
+            assert [await value(ticket) for ticket in tickets] == list(range(start, start + 32))
+    assert max(len(batch) for batch in model.batches) <= 5
+    # Of 32, then of 16 and 8 and their like in the first call; what follows starts at 4.
+    assert measured(metrics, "visreward_out_of_memory_total") == 7
+    assert measured(metrics, "visreward_batch_share") == 4 / 32
+
+
+async def test_an_input_that_no_memory_suffices_for_fails_alone() -> None:
+    model, metrics = SmallDevice(room=0), Metrics()
+    async with lane_of(model, metrics=metrics) as lane:
+        assert await value(ask(lane, 1)) is Code.MODEL_FAILED
+        model.room = 99
+        assert await value(ask(lane, 2)) == 2
+    assert measured(metrics, "visreward_batch_share") == 1.0
 
 
 async def test_work_asked_for_twice_at_the_same_time_is_done_once() -> None:

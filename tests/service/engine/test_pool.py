@@ -17,7 +17,7 @@ from visreward_service.scorers.base import RuleCall
 
 NAMES = (
     "double kind_of echo fail leave die hang sleep burn tower hoard opaque "
-    "pid parent_pid count_pids modules is_warm"
+    "pid parent_pid count_pids modules is_warm nothing"
 )
 RULES = {name: f"pool_rules:{name}" for name in NAMES.split()}
 HERE = str(Path(__file__).parent)
@@ -284,3 +284,32 @@ async def test_it_works_on_uvloop_as_well(monkeypatch: pytest.MonkeyPatch) -> No
     outcomes = await asyncio.to_thread(lambda: uvloop.run(scenario()))
     assert [outcomes[0], outcomes[3]] == [2, 4]
     assert [code_of(outcomes[1]), code_of(outcomes[2])] == [Code.RULE_TIMEOUT, Code.RULE_FAILED]
+
+
+async def test_what_is_answered_when_the_time_is_up_keeps_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    pool = RulePool(RULES, 2, time_limit_seconds=600, memory_limit_bytes=2**28, patience_seconds=0.02)
+    await pool.start()
+    quick = [call("double", n) for n in range(20)]
+    assert (await pool.judge(quick, seconds=600)).num_run == 20
+    for seconds in (0.3, 0.0):
+        ruling = await pool.judge([*quick, call("hang")], seconds)
+        assert ruling.outcomes[:-1] == [2 * n for n in range(20)]
+        assert code_of(ruling.outcomes[-1]) is Code.DEADLINE_EXCEEDED
+        assert ruling.num_run == 0
+    assert await pool.run([call("double", 99)]) == [198]
+    await pool.close()
+
+
+async def test_only_calls_that_workers_answered_for_the_caller_count_as_run(pool: RulePool) -> None:
+    assert (await pool.judge([call("double", n) for n in (1, 2, 2, 3)])).num_run == 3
+    again = await pool.judge([call("double", n) for n in (1, 2, 3, 4)])
+    assert again.num_run == 1
+    both = [pool.judge([call("sleep", 0.2)]), pool.judge([call("sleep", 0.2)])]
+    assert sorted(ruling.num_run for ruling in await asyncio.gather(*both)) == [0, 1]
+
+
+async def test_none_is_a_value_and_not_a_missing_outcome(pool: RulePool) -> None:
+    ruling = await pool.judge([call("nothing")], seconds=60)
+    assert ruling.outcomes == [None]
+    assert ruling.num_run == 1

@@ -13,8 +13,9 @@ import uvicorn
 
 from visreward_service.engine.engine import Engine
 from visreward_service.grpc import GrpcServer, serve_beside
-from visreward_service.main import build_engine
+from visreward_service.main import build_engine, build_guard
 from visreward_service.rest import create_app
+from visreward_service.rest.listen import listening
 from visreward_service.settings import GrpcSettings, RuleSettings, Settings
 
 
@@ -38,11 +39,12 @@ async def serving(**changes: Any) -> AsyncIterator[Service]:
     }
     settings = Settings(**{**defaults, **changes})
     engine = build_engine(settings)
-    app = create_app(settings, engine)
-    rpc = GrpcServer(settings, engine)
+    guard = build_guard(settings, engine)
+    app = create_app(settings, engine, guard)
+    rpc = GrpcServer(settings, engine, guard)
     serve_beside(app, rpc)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(app, lifespan="on", **listening(settings))
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:

@@ -140,3 +140,20 @@ async def test_the_limits_are_those_published_over_http(served: Service, channel
     assert json.loads(pb.GetLimitsResponse.FromString(found).limits) == served.engine.limits.model_dump(
         mode="json"
     )
+
+
+async def test_an_inline_recipe_has_steps_of_the_group_and_its_summary_their_facts(
+    served: Service, channel: grpc.aio.Channel
+) -> None:
+    terms = {"right": {"scorer": "given", "name": "right"}}
+    group = {"pass_rate": {}, "filter": {}, "tame": {"weights": {"right": 1.0}, "threshold": 0.1}}
+    items = [
+        {"id": str(n), "group": "g", "completion": "", "reference": {"extra": {"right": float(n)}}}
+        for n in (0, 1)
+    ]
+    body = {"terms": terms, "reward": "right", "group": group, "images": [], "items": items}
+    found = answer.from_message(await score(channel, request.to_message(body)))
+    expected = await by_json(served, body)
+    assert [one.model_dump(mode="json") for one in found.groups] == expected["groups"]
+    (summary,) = found.groups
+    assert (summary.pass_rate, summary.keep, summary.tamed, summary.gate) == (0.5, True, ["right"], None)

@@ -3,6 +3,7 @@
 The naive ways of doing it, which start-up or preprocessing here avoid, are shown to give something else.
 """
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.service.models.checkpoints import CLIP_MEAN, CLIP_STD, END, clip_tokenizer, gemma_tokenizer
+from tests.service.models.checkpoints import CLIP_MEAN, CLIP_STD, END, KEPT, clip_tokenizer, gemma_tokenizer
 from tests.service.models.conftest import Pairs
 from tests.service.models.pictures import (
     BILINEAR,
@@ -30,6 +31,7 @@ from tests.service.models.pictures import (
 from visreward_service.models import ModelSettings, load_model
 from visreward_service.models.base import DecodedImage
 from visreward_service.models.encoder import Encoder
+from visreward_service.scorers.phrases import Patches
 
 PICTURES = [picture(50, 37), picture(37, 50, 1), picture(32, 32, 2), picture(200, 41, 3), picture(9, 11, 4)]
 TEXTS = [
@@ -124,6 +126,22 @@ def test_fgclip_long_texts_agree_with_the_form_padded_to_248(pairs: Pairs) -> No
     assert not close(ours[:3], text_rows(pair.model, texts[:3], "short"))
 
 
+def test_long_texts_take_their_own_projection_and_positions(pairs: Pairs) -> None:
+    """The naive ways: a long text through CLIP's projection, or over one of the two tables alone."""
+    pair = pairs("fgclip")
+    text = sentence(60)
+    ours = text_rows(pair.model, [text], "long")
+    ids = clip_ids([text], 248)
+    for name in ("text_projection.weight", "text_model.embeddings.position_embedding.weight"):
+        naive = copy.deepcopy(pair.reference[1])
+        own = naive.get_parameter(name).data
+        if own.shape[0] == 248:
+            own[:KEPT] = own[KEPT : 2 * KEPT]
+        else:
+            own.copy_(pair.reference[0].get_parameter(name))
+        assert not close(ours, unit(pooled(naive.get_text_features(ids))))
+
+
 def fgclip_dense(network: Any, pixels: Tensor) -> Tensor:
     """The reference's dense features, by transformers' layers: the last block without its attention."""
     vision = network.vision_model
@@ -138,11 +156,27 @@ def fgclip_dense(network: Any, pixels: Tensor) -> Tensor:
 def test_fgclip_dense_features_agree(pairs: Pairs) -> None:
     pair = pairs("fgclip")
     pixels = torch.cat([to_tensor(squashed(image, 32), CLIP_MEAN, CLIP_STD) for image in PICTURES])
-    assert close(image_rows(pair.model, PICTURES, "dense"), unit(fgclip_dense(pair.reference[0], pixels)))
+    dense = np.stack(image_rows(pair.model, PICTURES, "dense"))
+    assert dense.shape == (len(PICTURES), 4, 4, 24)
+    ours = unit(torch.from_numpy(dense).flatten(1, 2))
+    assert close(ours, unit(fgclip_dense(pair.reference[0], pixels)))
     assert pair.model.info.grid == (4, 4)
 
 
-def sampled_roi(dense: Tensor, grid: tuple[int, int], box: npt.NDArray[np.float64]) -> Tensor:
+def test_the_last_hidden_states_are_not_the_dense_features(pairs: Pairs) -> None:
+    """The naive way: the last block with its attention, which mixes the patches."""
+    pair = pairs("fgclip")
+    network = pair.reference[0]
+    pixels = torch.cat([to_tensor(squashed(image, 32), CLIP_MEAN, CLIP_STD) for image in PICTURES])
+    hidden = network.vision_model(pixels).last_hidden_state[:, 1:]
+    naive = unit(network.visual_projection(network.vision_model.post_layernorm(hidden)))
+    dense = torch.from_numpy(np.stack(image_rows(pair.model, PICTURES, "dense"))).flatten(1, 2)
+    assert not close(unit(dense), naive)
+
+
+def sampled_roi(
+    dense: Tensor, grid: tuple[int, int], box: npt.NDArray[np.float64], *, shift: float = 0.5
+) -> Tensor:
     """`roi_align` to one cell by sampling the map with torch's own bilinear sampler, in grid units.
 
     As torchvision with sampling_ratio -1 and aligned True: ceil(side) samples a side, half a cell shifted,
@@ -151,8 +185,8 @@ def sampled_roi(dense: Tensor, grid: tuple[int, int], box: npt.NDArray[np.float6
     rows, columns = grid
     x1, y1, x2, y2 = (float(value) for value in box * [columns, rows, columns, rows])
     across, down = int(np.ceil(x2 - x1)), int(np.ceil(y2 - y1))
-    x = x1 - 0.5 + (torch.arange(across) + 0.5) * (x2 - x1) / across
-    y = y1 - 0.5 + (torch.arange(down) + 0.5) * (y2 - y1) / down
+    x = x1 - shift + (torch.arange(across) + 0.5) * (x2 - x1) / across
+    y = y1 - shift + (torch.arange(down) + 0.5) * (y2 - y1) / down
     where = torch.stack(
         torch.meshgrid(2 * x / (columns - 1) - 1, 2 * y / (rows - 1) - 1, indexing="xy"), dim=-1
     )
@@ -169,23 +203,35 @@ def test_fgclip_regions_agree(pairs: Pairs) -> None:
     pixels = to_tensor(squashed(PICTURES[0], 32), CLIP_MEAN, CLIP_STD)
     dense = fgclip_dense(pair.reference[0], pixels)[0]
     expected = torch.cat([sampled_roi(dense, (4, 4), box) for box in BOXES])
-    ours = pair.model.encode_regions([pair.model.prepare_image(PICTURES[0])], [BOXES])[0]
+    ours = region_rows(pair.model, PICTURES[0])
     assert close(ours, unit(expected))
+    unaligned = torch.cat([sampled_roi(dense, (4, 4), box, shift=0.0) for box in BOXES])
+    assert not close(ours, unit(unaligned))
+
+
+def region_rows(model: Encoder, image: DecodedImage) -> npt.NDArray[np.float32]:
+    """The boxes' features as the scorer `phrases` pools them."""
+    patches = Patches.of(image_rows(model, [image], "dense")[0])
+    return np.stack([patches.pool(box.tolist()) for box in BOXES])
 
 
 def test_pooling_normalised_patches_is_not_what_regions_are(pairs: Pairs) -> None:
     pair = pairs("fgclip")
-    rows = image_rows(pair.model, PICTURES[:1], "dense")[0]
-    naive = torch.cat([sampled_roi(torch.from_numpy(rows), (4, 4), box) for box in BOXES])
-    ours = pair.model.encode_regions([pair.model.prepare_image(PICTURES[0])], [BOXES])[0]
-    assert not close(ours, unit(naive))
+    rows = torch.from_numpy(image_rows(pair.model, PICTURES[:1], "dense")[0]).flatten(0, 1)
+    directions = torch.from_numpy(unit(rows))
+    naive = torch.cat([sampled_roi(directions, (4, 4), box) for box in BOXES])
+    assert not close(region_rows(pair.model, PICTURES[0]), unit(naive))
 
 
-def test_regions_of_no_boxes_are_no_rows_and_of_no_area_are_not_numbers(pairs: Pairs) -> None:
-    model = pairs("fgclip").model
-    prepared = [model.prepare_image(PICTURES[0])]
-    assert model.encode_regions(prepared, [np.zeros((0, 4))])[0].shape == (0, 24)
-    assert np.isnan(model.encode_regions(prepared, [np.array([[0.5, 0.5, 0.5, 0.5]])])[0]).all()
+def test_siglip2_reads_the_padding_and_lower_case(pairs: Pairs) -> None:
+    pair = pairs("siglip2")
+    ids = gemma_ids(["A Red BALL"], 64)
+    ours = text_rows(pair.model, ["A Red BALL"], "short")
+    unpadded = pooled(pair.reference.get_text_features(ids[:, : int((ids != 0).sum())]))
+    assert not close(ours, unit(unpadded))
+    as_written = gemma_tokenizer().encode("A Red BALL").ids
+    cased = torch.tensor([[*as_written, *[0] * (64 - len(as_written))]])
+    assert not close(ours, unit(pooled(pair.reference.get_text_features(cased))))
 
 
 def test_siglip2_of_fixed_size_agrees(pairs: Pairs) -> None:
@@ -268,8 +314,15 @@ def test_fgclip2_images_and_dense_features_agree(pairs: Pairs) -> None:
         expected = fgclip2_dense(
             pair.reference["dense"], output.last_hidden_state, inputs["pixel_attention_mask"]
         )
-        assert dense_row.shape == (grid[0] * grid[1], 32)
-        assert close(dense_row, unit(expected[0, : grid[0] * grid[1]]))
+        assert dense_row.shape == (*grid, 32)
+        own_patches = unit(torch.from_numpy(dense_row).flatten(0, 1))
+        assert close(own_patches, unit(expected[0, : grid[0] * grid[1]]))
+        pooled_head = fgclip2_dense(
+            pair.reference["short"].vision_model.head,
+            output.last_hidden_state,
+            inputs["pixel_attention_mask"],
+        )
+        assert not close(own_patches, unit(pooled_head[0, : grid[0] * grid[1]]))
 
 
 def fgclip2_dense(head: Any, hidden: Tensor, mask: Tensor) -> Tensor:
@@ -289,7 +342,7 @@ def test_fgclip2_regions_agree(pairs: Pairs) -> None:
     output = pair.reference["short"].vision_model(**inputs)
     dense = fgclip2_dense(pair.reference["dense"], output.last_hidden_state, inputs["pixel_attention_mask"])
     expected = torch.cat([sampled_roi(dense[0, : grid[0] * grid[1]], grid, box) for box in BOXES])
-    assert close(pair.model.encode_regions([pixels], [BOXES])[0], unit(expected))
+    assert close(region_rows(pair.model, image), unit(expected))
 
 
 def test_fgclip2_gives_an_image_the_same_row_beside_a_large_one(pairs: Pairs) -> None:

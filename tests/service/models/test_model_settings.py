@@ -46,12 +46,12 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any], said: str) -> None:
         ModelSettings(**{"kind": "fgclip", "source": "here", **wrong})
 
 
-def test_images_are_resized_exactly_on_the_cpu_and_fast_elsewhere_unless_told() -> None:
+def test_images_are_resized_exactly_on_the_cpu_and_on_the_device_elsewhere_unless_told() -> None:
     settings = ModelSettings(kind="fgclip", source="here")
-    assert (settings.is_fast("cpu"), settings.is_fast("cuda")) == (False, True)
+    assert (settings.resize_way("cpu"), settings.resize_way("cuda")) == ("exact", "device")
     told = settings.model_copy(update={"resize": "fast"})
-    assert told.is_fast("cpu")
-    assert not settings.model_copy(update={"resize": "exact"}).is_fast("cuda")
+    assert told.resize_way("cpu") == "fast"
+    assert settings.model_copy(update={"resize": "exact"}).resize_way("cuda") == "exact"
 
 
 def test_settings_and_images_load_no_torch() -> None:

@@ -1,21 +1,25 @@
 """An item's row has the same bits alone, in any batch and in any order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.service.models.conftest import MAKERS, Pairs
 from tests.service.models.pictures import picture, sentence
-from visreward_service.models.base import Vector
+from visreward_service.models.base import Pixels, Vector
+from visreward_service.models.encoder import Encoder
+from visreward_service.models.errors import ModelError
 from visreward_service.models.rows import SteadyLinear, find_steady_rows, make_steady, normalise
 
 COMPOSITIONS = 100
-SIZES = {"fgclip2": [(160, 160), (170, 150), (320, 176), (64, 300)]}
-"""Widths and heights for models whose patches depend on them; every budget adds a batch."""
+SIZES = {"fgclip2": [(160, 160), (170, 150), (320, 176), (800, 1000)]}
+"""Widths and heights for models whose patches depend on them: every budget adds a batch. The last image has
+eight times the patches of the first."""
 
 
 def compositions(num_items: int, largest: int, seed: int = 0) -> list[list[int]]:
@@ -33,7 +37,7 @@ def test_an_image_has_the_same_bits_in_a_hundred_batches(pairs: Pairs, key: str)
     prepared = [model.prepare_image(picture(*size, seed=seed)) for seed, size in enumerate(sizes * 2)]
     for view in model.info.views:
         alone = [model.encode_images([pixels], view)[0] for pixels in prepared]
-        for chosen in compositions(len(prepared), largest)[: 10 if key == "fgclip2" else None]:
+        for chosen in compositions(len(prepared), largest):
             rows = model.encode_images([prepared[index] for index in chosen], view)
             assert all(np.array_equal(row, alone[index]) for row, index in zip(rows, chosen))
 
@@ -48,6 +52,28 @@ def test_a_text_has_the_same_bits_in_a_hundred_batches(pairs: Pairs, key: str) -
         for chosen in compositions(len(texts), 24, seed=1):
             rows = model.encode_texts([tokens[index] for index in chosen], branch)
             assert all(np.array_equal(row, alone[index]) for row, index in zip(rows, chosen))
+
+
+@pytest.mark.parametrize("key", ["clip", "fgclip"])
+def test_packed_texts_are_those_padded_to_their_longest_but_for_rounding(pairs: Pairs, key: str) -> None:
+    model = pairs(key).model
+    assert model.info.packs_texts
+    texts = [sentence(num_words, seed=num_words) for num_words in (3, 12, 12, 20, 60)]
+    for branch in model.info.branches:
+        tokens = model.prepare_texts(texts, branch)
+        longest = max(len(one.ids) for one in tokens)
+        padded = torch.tensor([[*one.ids, *[model.parts.pad] * (longest - len(one.ids))] for one in tokens])
+        rows = np.stack(model.encode_texts(tokens, branch))
+        whole = normalise(model.text_features(padded, branch)).numpy()
+        assert np.abs(rows - whole).max() < 1e-6
+
+
+@pytest.mark.parametrize("key", ["clip", "fgclip"])
+def test_packed_texts_without_an_end_token_are_refused(pairs: Pairs, key: str) -> None:
+    model = pairs(key).model
+    [tokens] = model.prepare_texts(["a red ball"], "short")
+    with pytest.raises(ValueError, match="end token"):
+        model.encode_texts([replace(tokens, ids=tokens.ids[:-1])], "short")
 
 
 @pytest.mark.parametrize("key", list(MAKERS))
@@ -85,6 +111,26 @@ def test_the_kernels_do_round_few_rows_otherwise() -> None:
     torch.manual_seed(0)
     rows, weight = torch.randn(64, 768), torch.randn(512, 768)
     assert not torch.equal(F.linear(rows[:1], weight), F.linear(rows, weight)[:1])
+
+
+class Crowd(Encoder):
+    """Rows that depend on their batch, whatever its size."""
+
+    def image_features(self, batch: Sequence[Pixels], view: str) -> Tensor:
+        pixels = self.stack(batch).flatten(1)
+        return pixels + pixels.mean(dim=0)
+
+    def text_features(self, ids: Tensor, branch: str) -> Tensor:
+        return ids[:, :8].float() + ids[:, :8].float().mean(dim=0)
+
+
+def test_rows_that_depend_on_their_batch_are_told_or_refused_where_determinism_is_asked_for(
+    pairs: Pairs,
+) -> None:
+    parts = pairs("clip").model.parts
+    assert any("depend" in note for note in Crowd(parts).info.notes)
+    with pytest.raises(ModelError, match="deterministic = true cannot be kept"):
+        Crowd(replace(parts, deterministic=True))
 
 
 def test_make_steady_keeps_parameters_and_their_names() -> None:

@@ -10,9 +10,11 @@ import numpy as np
 
 from visreward.protocol import Item
 from visreward_service.recipes import BoundRecipe, Recipe
+from visreward_service.recipes.steps import Member
 from visreward_service.scorers import RULES
 from visreward_service.scorers.base import (
     Catalog,
+    Fault,
     ImageEncoding,
     ImageFeatures,
     ModelFacts,
@@ -63,7 +65,7 @@ def run_rule(work: RuleCall) -> Any:
 def score(
     recipe: BoundRecipe, item: Item, cos_of: Callable[[str], float] = lambda _: 0.0
 ) -> tuple[float, Parts, Mapping[str, Score]]:
-    """Return reward, parts and scores of an item."""
+    """Return reward, parts and scores of an item that is a group of its own."""
     subject = recipe.subject(item)
     parts: Parts = {}
     scores = {}
@@ -71,4 +73,9 @@ def score(
         results = {work: do(work, cos_of) for work in term.scorer.prepare(subject)}
         scores[term.name] = term.scorer.finish(subject, results)
         parts[term.name] = term.value(scores[term.name], parts)
-    return recipe.reward(parts), parts, scores
+    settled = recipe.settle([Member(parts, recipe.reward(parts))], [[0]])
+    (reward,) = settled.rewards
+    if isinstance(reward, Fault):
+        raise reward
+    assert reward is not None
+    return reward, parts, scores

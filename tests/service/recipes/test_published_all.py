@@ -27,8 +27,10 @@ SYSTEMS = (
 NAMES = sorted(name for name in recipes() if name.partition("/")[0] in SYSTEMS)
 SECOND_HAND = ("racro/", "vision-sr1/", "ergo/", "perception-r1/")
 """Recipes that pay for what the trainer brings along, whatever the completion is."""
-HOLES = ("visual-rft/classification", "curr-reft/stage3-math")
-"""Paper profiles in which an empty answer is a part of every gold answer, and so right."""
+HOLES = ("visual-rft/classification", "curr-reft/stage3-math", "curr-reft/stage3-vqa")
+"""Paper profiles in which an empty answer is a part of every gold answer, or is not read, and so right."""
+PENALTIES = ("vlm-r1/repetition", "vlm-r1/repetition-strict")
+"""Recipes that only take away."""
 EMPTY = ("", " ", "<answer></answer>", "<think></think><answer></answer>", "\\boxed{}", "\u200b", "<answer>")
 
 
@@ -45,7 +47,7 @@ def test_every_recipe_has_a_source_quirks_and_an_example_that_earns_something(na
     assert recipe.quirks
     assert recipe.summary.endswith(".")
     reward, _, _ = score(bound(name), item(name))
-    assert reward > 0
+    assert reward >= 0 if name in PENALTIES else reward > 0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -225,3 +225,27 @@ def test_cogflow_with_a_gold_answer_of_nothing_is_an_item_error() -> None:
 def test_pearl_is_the_share_of_the_checklist_that_is_right(given: str, share: float) -> None:
     text = f"<answer>{given}</answer>"
     assert judge("pearl/checklist", text, answer='["3", "5", "1/2"]')[0] == pytest.approx(share)
+
+
+def test_vicrit_finds_a_word_anywhere_and_strict_wants_the_phrase() -> None:
+    given = {"answer": "green umbrella", "extra": {"original": "red umbrella"}}
+    phrase = {"answer": "green umbrella"}
+    for text, paper, strict in (
+        ("\\boxed{green umbrella}", 1.0, 1.0),
+        ("\\boxed{evergreen tree}", 1.0, 0.0),
+        ("\\boxed{green} is \\boxed{green umbrella}", 1.0, 1.0),
+        ("green umbrella", 1.0, 0.0),
+        ("\\boxed{" + "word " * 7 + "green umbrella}", 1.0, 0.0),
+    ):
+        assert part("vicrit/bench", text, "accuracy", **given) == paper
+        assert part("vicrit/bench-strict", text, "accuracy", **phrase) == strict
+
+
+def test_vppos_format_wants_a_tag_and_a_box_and_strict_wants_the_tag_once() -> None:
+    for text, paper, strict in (
+        ("<think>.</think> \\boxed{42}", 1.0, 1.0),
+        ("<think>.</think><think>.</think> \\boxed{42}", 1.0, 0.9),
+        ("<think>None</think>", 0.0, 0.0),
+    ):
+        assert judge("vppo/with-format", text, answer="42")[0] == pytest.approx(paper)
+        assert judge("vppo/with-format-strict", text, answer="42")[0] == pytest.approx(strict)

@@ -126,3 +126,18 @@ def test_stage3_mathematics_takes_any_answer_for_right_and_strict_none_of_them(g
 def test_stage3_mathematics_finds_a_letter_wrong_where_the_gold_is_another() -> None:
     assert part("curr-reft/stage3-math", write("A"), "accuracy", answer="B") == 0.0
     assert part("curr-reft/stage3-math", "no tag", "accuracy", answer="42") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("cosine", "expected"), [(0.97, 1.0), (0.95, 0.2), (0.92, 0.2), (0.9, 0.0), (0.5, 0.0), (-1.0, 0.0)]
+)
+def test_open_questions_earn_in_two_steps(cosine: float, expected: float) -> None:
+    text = "<think>.</think><answer>He is surfing.</answer>"
+    for name in ("curr-reft/stage3-vqa", "curr-reft/stage3-vqa-strict"):
+        assert part(name, text, "accuracy", extra={"cosine": cosine}) == expected
+
+
+@pytest.mark.parametrize("text", ["", "<think>.</think><answer> </answer>", "He is surfing."])
+def test_an_empty_answer_earns_what_its_embedding_is_worth_and_strict_mends_it(text: str) -> None:
+    assert part("curr-reft/stage3-vqa", text, "accuracy", extra={"cosine": 0.97}) == 1.0
+    assert part("curr-reft/stage3-vqa-strict", text, "accuracy", extra={"cosine": 0.97}) == 0.0

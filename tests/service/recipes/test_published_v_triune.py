@@ -166,3 +166,12 @@ def test_a_fence_is_unreadable_and_read_in_strict() -> None:
     text = write(found).replace("[{", "```json\n[{").replace("}]", "}]\n```")
     assert judge("v-triune/detection", text, boxes=GOLD)[0] == 0.0
     assert judge("v-triune/detection-strict", text, boxes=GOLD)[0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("step", "expected"), [(5, 1.0), (20, 0.0), (90, 0.0)])
+def test_the_threshold_of_the_strict_dynamic_recipe_rises_too(step: int, expected: float) -> None:
+    gold = boxes(([0, 0, 100, 100], "cat"))
+    extra = {"step": step, "total_steps": 100}
+    text = write([box([0, 0, 100, 90], "cat")])
+    found = part("v-triune/detection-dynamic-strict", text, "accuracy", boxes=gold, extra=extra)
+    assert found == pytest.approx(0.7 * 0.9 + 0.3 if expected else 0.0)

@@ -107,7 +107,7 @@ async def test_connections_opened_and_abandoned_cost_the_others_nothing(url: str
         b"POST /score HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 999\r\n\r\n{"
     )
     writers = []
-    for _ in range(300):
+    for _ in range(1000):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head)
         writers.append(writer)

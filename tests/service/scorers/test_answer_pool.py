@@ -1,5 +1,6 @@
 """The `answer` rule in the pool: hostile answers cost their own item, and workers stay lean."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ HOSTILE = [
     "\\int_0^1 \\sin(x^x)/\\log(x+2) dx",
     "a" * 50 + "!" * 50,
     "\\begin{pmatrix}" + "1&" * 2_000 + "1\\end{pmatrix}",
+    "\\begin{pmatrix}" + ("1&" * 60 + "1\\\\") * 60 + "1\\end{pmatrix}",
     "\u202e\u200b５" * 2_000,
     "1," * 5_000,
     "sqrt(" * 200 + "2" + ")" * 200,
@@ -81,6 +83,22 @@ async def test_the_strict_profile_and_the_other_kinds_do_not_even_need_the_time_
     for asked, outcome in zip(calls, await pool.run(calls)):
         assert not isinstance(outcome, Failure), asked.arguments[0]
         assert outcome["score"] == 0.0
+
+
+async def test_answers_that_never_end_hold_up_no_others() -> None:
+    """Good pairs have verdicts while hostile ones are at work, under a limit that nobody waits for."""
+    pool = RulePool({answers.RULE: RULES[answers.RULE]}, 1, 300.0, 2**29, patience_seconds=0.1)
+    await pool.start()
+    endless = [call(f"99999999{n}!", "5", "math_verify") for n in range(3)]
+    hostile = asyncio.create_task(pool.run(endless))
+    try:
+        good = await pool.run([call(f"{number}+x", f"x+{number}", "math_verify") for number in range(40)])
+        scores = [outcome["score"] for outcome in good if not isinstance(outcome, Failure)]
+        assert scores == [1.0] * 40
+        assert not hostile.done()
+    finally:
+        hostile.cancel()
+        await pool.close()
 
 
 async def test_workers_of_the_rules_hold_no_torch_and_no_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,37 @@ def test_the_mean_of_two_zeros_is_zero_in_the_paper_and_no_number_in_the_code() 
     assert caught.value.code is Code.NOT_FINITE
 
 
+def embeddings(seed: int, *shape: int) -> Any:
+    """Embeddings of 512 numbers that lean the same way, as those of images and captions do."""
+    rows = np.random.default_rng(seed).normal(0.06, 1.0, (*shape, 512)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def test_stored_embeddings_score_as_in_the_authors_code() -> None:
+    """`get_clip_score` and `get_refonlyclipscore` of clipscore.py, on 50 images with 5 references each."""
+    images, captions, references = embeddings(1, 50), embeddings(2, 50), embeddings(3, 50, 5)
+    expected = 2.5 * np.clip(np.sum(images * captions, axis=1), 0, None)
+    nearest = np.max(np.einsum("nd,nrd->nr", captions, references), axis=1)
+    expected_ref = 2 * expected * nearest / (expected + nearest)
+    assert 0 < (expected == 0).mean() < 0.5
+    scorer = build(variant="code")
+    for at, (image, caption, others) in enumerate(zip(images, captions, references)):
+        texts = {f"A photo depicts reference {n}": one for n, one in enumerate(others)}
+        texts["A photo depicts a caption"] = caption
+        reference = Reference(captions=[f"reference {n}" for n in range(5)])
+        item = Item(id="1", completion="a caption", images=[IMAGE], reference=reference)
+        subject = Subject(item, {"completion": "a caption"})
+        results: dict[Any, Any] = {
+            work: TextFeatures(texts[work.text], num_tokens=9, truncated=False)
+            if isinstance(work, TextEncoding)
+            else ImageFeatures(image)
+            for work in scorer.prepare(subject)
+        }
+        values = scorer.finish(subject, results).values
+        assert values["clipscore"] == pytest.approx(expected[at], abs=1e-6)
+        assert values["refclipscore"] == pytest.approx(expected_ref[at], abs=1e-5)
+
+
 def test_an_empty_caption_scores_zero_without_asking_the_model() -> None:
     subject = Subject(Item(id="1", completion=" ", images=[IMAGE]), {"completion": " "})
     assert build().prepare(subject) == ()

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping
-from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
@@ -27,13 +26,12 @@ from visreward_service.scorers.base import (
     TextFeatures,
 )
 from visreward_service.scorers.phrases import (
+    Patches,
     Phrases,
     PhrasesParams,
     aggregate,
     grow_box,
     noun_phrases,
-    pool_box,
-    similarity_map,
 )
 
 SCALE = 10.0
@@ -64,7 +62,7 @@ def run(
     results: dict[Any, Any] = {}
     for work in scorer.prepare(subject):
         if isinstance(work, ImageEncoding) and work.view == "dense":
-            results[work] = ImageFeatures(dense.reshape(-1, dense.shape[-1]), dense.shape[:2])
+            results[work] = ImageFeatures(dense)
         elif isinstance(work, ImageEncoding):
             results[work] = ImageFeatures(pooled)
         else:
@@ -182,13 +180,34 @@ def test_pooling_in_a_box_is_roi_align_of_the_dense_view() -> None:
 
     random = np.random.default_rng(0)
     vectors = random.normal(size=(6 * 5, 8)).astype(np.float32)
+    patches = Patches.of(vectors.reshape(6, 5, 8))
     for _ in range(50):
         x1, y1 = random.uniform(0, 0.7, 2)
         x2, y2 = x1 + random.uniform(0.02, 1 - x1), y1 + random.uniform(0.02, 1 - y1)
         weights = roi_weights(torch.tensor([[x1 * 5, y1 * 6, x2 * 5, y2 * 6]]), 6, 5).numpy()
         expected = (weights @ vectors)[0]
-        pooled = pool_box(ImageFeatures(vectors, (6, 5)), (x1, y1, x2, y2))
+        pooled = patches.pool((x1, y1, x2, y2))
         np.testing.assert_allclose(pooled, expected / np.linalg.norm(expected), atol=1e-4)
+
+
+def test_a_region_weighs_patches_by_their_length_and_a_cosine_does_not() -> None:
+    """As in the reference, which pools features before it normalises them."""
+    long = GRID.copy()
+    long[0, 0] *= 3
+    plain, stretched = Patches.of(GRID), Patches.of(long)
+    assert np.array_equal(plain.similarities(RED), stretched.similarities(RED))
+    whole = stretched.pool((0, 0, 1, 1))
+    expected = long.reshape(-1, 4).sum(axis=0)
+    np.testing.assert_allclose(whole, expected / np.linalg.norm(expected), atol=1e-6)
+    assert float(whole @ RED) > float(plain.pool((0, 0, 1, 1)) @ RED)
+
+
+def test_a_box_too_thin_for_float32_is_an_error_and_never_a_score() -> None:
+    thin = Phrase(text="red circle", box=[0.5, 0.0, 0.5 + 1e-12, 1.0])
+    with pytest.raises(Fault) as caught:
+        run(build(source="reference", against="box"), phrases=[thin])
+    assert caught.value.code is Code.NOT_FINITE
+    assert np.isnan(Patches.of(GRID).pool((0.5, 0.5, 0.5, 0.5))).all()
 
 
 @pytest.mark.parametrize("box", [[0.0, 0.0, 2.0, 1.0], [0.5, 0.0, 0.5, 1.0], [0.6, 0.0, 0.4, 1.0]])
@@ -262,13 +281,6 @@ def test_phrases_beyond_the_limit_are_not_scored_and_are_counted() -> None:
     assert score.details["phrases_not_scored"] == 1
 
 
-def test_a_chunker_that_is_not_installed_is_refused_when_the_recipe_is_read() -> None:
-    if find_spec("spacy") is not None:
-        pytest.skip("spaCy is installed")
-    with pytest.raises(ValueError, match='the chunker "spacy" cannot be loaded'):
-        build(chunker="spacy")
-
-
 @pytest.mark.skipif(not (SCENES_FGCLIP / "model.safetensors").is_file(), reason="no bundled weights")
 def test_the_bundled_model_tells_true_phrases_from_false_ones_and_finds_them() -> None:
     from visreward_service.models import DecodedImage, ModelSettings, load_model
@@ -280,10 +292,10 @@ def test_the_bundled_model_tells_true_phrases_from_false_ones_and_finds_them() -
         picture = sample.render()
         pixels = model.prepare_image(DecodedImage(np.asarray(picture)))
         (dense,) = model.encode_images([pixels], "dense")
-        image = ImageFeatures(dense, model.info.grid or (1, 1))
+        patches = Patches.of(dense)
         texts = [phrase.text for phrase in (*sample.phrases, *sample.false_phrases)]
         vectors = model.encode_texts(model.prepare_texts(texts, "short"), "short")
-        maps = [similarity_map(image, vector) for vector in vectors]
+        maps = [patches.similarities(vector) for vector in vectors]
         true += [float(found.max()) for found in maps[: len(sample.phrases)]]
         false += [float(found.max()) for found in maps[len(sample.phrases) :]]
         for phrase, found in zip(sample.phrases, maps):

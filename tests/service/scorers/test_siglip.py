@@ -60,6 +60,22 @@ def test_a_model_without_a_bias_or_a_scale_is_refused_when_the_recipe_is_read(
         run("a cat", 0, facts(scale, bias))
 
 
+def test_details_name_the_cosine_of_each_image_and_the_probability_is_of_the_merged_one() -> None:
+    scorer = SigLip(SigLipParams(image="max"), facts(10.0, 0.0))
+    other = "b" * 64
+    subject = Subject(Item(id="1", completion="a cat", images=[IMAGE, other]), {"completion": "a cat"})
+    axes = dict(zip((IMAGE, other), np.eye(2, dtype=np.float32)))
+    results: dict[Any, Any] = {
+        work: ImageFeatures(axes[work.digest])
+        if isinstance(work, ImageEncoding)
+        else TextFeatures(np.array([0.6, 0.8], dtype=np.float32), 4, False)
+        for work in scorer.prepare(subject)
+    }
+    score = scorer.finish(subject, results)
+    assert score.details["per_image"] == pytest.approx([0.6, 0.8])
+    assert score.values["probability"] == pytest.approx(1 / (1 + math.exp(-8)), rel=1e-6)
+
+
 def test_a_blank_text_is_probability_zero_no_value_or_an_error_as_the_recipe_says() -> None:
     catalog = facts(100.0, -10.0)
     assert run(" ", 0, catalog).values == {"probability": 0.0, "cos": 0.0}

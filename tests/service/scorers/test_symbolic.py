@@ -10,9 +10,9 @@ from visreward_service.scorers.base import Catalog, Fault, RuleCall, Subject, Wo
 from visreward_service.scorers.symbolic import Symbolic, SymbolicParams
 
 
-def decide(text: str | None, gold: str, **params: object) -> float:
+def decide(text: str | None, reference: str, **params: object) -> float:
     scorer = Symbolic(SymbolicParams.model_validate(params), Catalog())
-    item = Item(id="one", completion=text or "", reference=Reference(answer=gold))
+    item = Item(id="one", completion=text or "", reference=Reference(answer=reference))
     subject = Subject(item, {"completion": text})
     results: dict[Work, Any] = {
         call: run_rule(call) for call in scorer.prepare(subject) if isinstance(call, RuleCall)
@@ -49,3 +49,40 @@ def test_an_item_without_an_answer_is_at_fault() -> None:
     with pytest.raises(Fault) as fault:
         scorer.prepare(Subject(Item(id="one", completion="1"), {"completion": "1"}))
     assert fault.value.code is Code.MISSING_FIELD
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "reading", "expected"),
+    [
+        ("\\boxed{42}", "42", "latex_given", 1.0),
+        ("42", "42", "latex_given", 0.0),
+        ("so the answer is $42$", "42", "latex_given", 1.0),
+        ("\\boxed{\\frac{2}{4}}", "1/2", "latex_given", 1.0),
+        ("\\boxed{42}", "42", "latex", 0.0),
+        ("\\boxed{42}", "$42$", "latex", 1.0),
+        ("\\boxed{42}", "\\boxed{42}", "latex", 1.0),
+        ("\\boxed{43}", "\\boxed{42}", "latex", 0.0),
+    ],
+)
+def test_a_reading_of_latex_alone_passes_over_plain_texts(
+    text: str, gold: str, reading: str, expected: float
+) -> None:
+    assert decide(text, gold, reading=reading) == expected
+
+
+def test_both_sides_can_be_put_into_lower_case() -> None:
+    assert decide("$\\SQRT{4}$", "$2$") == 0.0
+    assert decide("$\\SQRT{4}$", "$2$", lower=True) == 1.0
+
+
+def test_a_reference_without_mathematics_can_make_all_right_as_some_code_does() -> None:
+    assert decide("\\boxed{1}", "cat", unreadable="right") == 1.0
+    assert decide("\\boxed{1}", "2", reading="latex", unreadable="right") == 1.0
+    assert decide("\\boxed{1}", "$2$", reading="latex", unreadable="right") == 0.0
+
+
+def test_the_side_of_the_reference_is_that_of_the_official_code() -> None:
+    # math_verify takes an interval for an inequality, and not the other way round.
+    assert decide("$x < 5$", "$(-\\infty, 5)$") == 1.0
+    assert decide("$x < 5$", "$(-\\infty, 5)$", gold="first") == 0.0
+    assert decide("$(-\\infty, 5)$", "$x < 5$") == 0.0

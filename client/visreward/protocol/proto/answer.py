@@ -9,7 +9,7 @@ from visreward.protocol import CacheUse, ErrorBody, GroupSummary, ItemResult, Sc
 from visreward.protocol.proto import reward_pb2 as pb
 
 DETAILS = TypeAdapter(dict[str, Any])
-GROUP_FIELDS = tuple(GroupSummary.model_fields)
+GROUP_FIELDS = tuple(name for name in GroupSummary.model_fields if name != "tamed")
 
 
 def to_message(answer: ScoreResponse) -> pb.ScoreResponse:
@@ -23,6 +23,7 @@ def to_message(answer: ScoreResponse) -> pb.ScoreResponse:
         work=pb.Work(**_present(answer.work)),
         cache=pb.CacheUse(**_present(answer.cache)),
         models=answer.models,
+        missing_images=answer.missing_images,
     )
 
 
@@ -54,11 +55,14 @@ def from_message(message: pb.ScoreResponse) -> ScoreResponse:
         request_id=message.request_id,
         recipe=message.recipe,
         items=[_from_result(item) for item in message.items],
-        groups=[GroupSummary(**_fields(group, *GROUP_FIELDS)) for group in message.groups],
+        groups=[
+            GroupSummary(**_fields(group, *GROUP_FIELDS), tamed=list(group.tamed)) for group in message.groups
+        ],
         timings_ms=dict(message.timings_ms),
         work=Work(**_fields(message.work, *Work.model_fields)),
         cache=CacheUse(**_fields(message.cache, *CacheUse.model_fields)),
         models=dict(message.models),
+        missing_images=list(message.missing_images),
     )
 
 

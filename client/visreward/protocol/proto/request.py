@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from visreward.protocol.proto import reward_pb2 as pb
 
-INLINE_FIELDS = ("extract", "terms", "reward")
+INLINE_FIELDS = ("extract", "terms", "reward", "group")
 
 
 def to_document(message: pb.ScoreRequest) -> dict[str, Any]:

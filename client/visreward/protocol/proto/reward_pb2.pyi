@@ -129,7 +129,7 @@ class Value(_message.Message):
     def __init__(self, text: _Optional[str] = ..., number: _Optional[float] = ..., whole: _Optional[int] = ..., flag: _Optional[bool] = ..., texts: _Optional[_Union[Texts, _Mapping]] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
-    __slots__ = ("request_id", "recipe", "items", "groups", "timings_ms", "work", "cache", "models")
+    __slots__ = ("request_id", "recipe", "items", "groups", "timings_ms", "work", "cache", "models", "missing_images")
     class TimingsMsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +152,7 @@ class ScoreResponse(_message.Message):
     WORK_FIELD_NUMBER: _ClassVar[int]
     CACHE_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
+    MISSING_IMAGES_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     recipe: str
     items: _containers.RepeatedCompositeFieldContainer[ItemResult]
@@ -160,7 +161,8 @@ class ScoreResponse(_message.Message):
     work: Work
     cache: CacheUse
     models: _containers.ScalarMap[str, str]
-    def __init__(self, request_id: _Optional[str] = ..., recipe: _Optional[str] = ..., items: _Optional[_Iterable[_Union[ItemResult, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupSummary, _Mapping]]] = ..., timings_ms: _Optional[_Mapping[str, float]] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., cache: _Optional[_Union[CacheUse, _Mapping]] = ..., models: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    missing_images: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., recipe: _Optional[str] = ..., items: _Optional[_Iterable[_Union[ItemResult, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GroupSummary, _Mapping]]] = ..., timings_ms: _Optional[_Mapping[str, float]] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., cache: _Optional[_Union[CacheUse, _Mapping]] = ..., models: _Optional[_Mapping[str, str]] = ..., missing_images: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ItemResult(_message.Message):
     __slots__ = ("id", "reward", "parts", "details", "error")
@@ -201,20 +203,34 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., field: _Optional[str] = ..., retryable: _Optional[bool] = ..., request_id: _Optional[str] = ..., nearest: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GroupSummary(_message.Message):
-    __slots__ = ("group", "num_items", "num_scored", "mean", "std", "tied")
+    __slots__ = ("group", "num_items", "num_scored", "mean", "std", "tied", "pass_rate", "difficulty", "keep", "gate", "scale", "weight", "tamed")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     NUM_ITEMS_FIELD_NUMBER: _ClassVar[int]
     NUM_SCORED_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
     STD_FIELD_NUMBER: _ClassVar[int]
     TIED_FIELD_NUMBER: _ClassVar[int]
+    PASS_RATE_FIELD_NUMBER: _ClassVar[int]
+    DIFFICULTY_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TAMED_FIELD_NUMBER: _ClassVar[int]
     group: str
     num_items: int
     num_scored: int
     mean: float
     std: float
     tied: bool
-    def __init__(self, group: _Optional[str] = ..., num_items: _Optional[int] = ..., num_scored: _Optional[int] = ..., mean: _Optional[float] = ..., std: _Optional[float] = ..., tied: _Optional[bool] = ...) -> None: ...
+    pass_rate: float
+    difficulty: str
+    keep: bool
+    gate: bool
+    scale: float
+    weight: float
+    tamed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, group: _Optional[str] = ..., num_items: _Optional[int] = ..., num_scored: _Optional[int] = ..., mean: _Optional[float] = ..., std: _Optional[float] = ..., tied: _Optional[bool] = ..., pass_rate: _Optional[float] = ..., difficulty: _Optional[str] = ..., keep: _Optional[bool] = ..., gate: _Optional[bool] = ..., scale: _Optional[float] = ..., weight: _Optional[float] = ..., tamed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Work(_message.Message):
     __slots__ = ("images_asked", "images_encoded", "texts_asked", "texts_encoded", "rules_asked", "rules_run")

@@ -9,7 +9,7 @@ tokenizer and no preprocessing.
 Features come un-normalised, as from the authors' code; the caller normalises.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast
 
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 # The schemas come before transformers, whose CLIP classes import torchvision.
 from visreward_service.models import torchvision_schemas  # noqa: F401
-from visreward_service.models.networks.roi import roi_weights
+from visreward_service.models.networks.packed import encode_packed
 
 from transformers import CLIPConfig, CLIPModel  # isort: skip
 
@@ -165,15 +165,6 @@ class FGClip(nn.Module):
         hidden = self._last_block_input(pixels)
         return self._pooled(hidden), self._dense(hidden)
 
-    def roi_features(self, dense: Tensor, boxes: Tensor) -> Tensor:
-        """Dense features (B, grid², D) pooled over boxes (M, 5) to (M, D).
-
-        A box is `[image index, x1, y1, x2, y2]` in grid units, (0, 0) to (grid, grid): pixels over patch
-        size.
-        """
-        weights = roi_weights(boxes[:, 1:], self.config.grid, self.config.grid).to(dense.dtype)
-        return torch.einsum("mn,mnd->md", weights, dense[boxes[:, 0].long()])
-
     def text_features(self, ids: Tensor, branch: Branch = "short") -> Tensor:
         """Token ids (B, T) to text features (B, D), pooled at each row's first end token.
 
@@ -191,10 +182,18 @@ class FGClip(nn.Module):
         hidden = text.embeddings.token_embedding(ids) + positions[: ids.shape[1]]
         for layer in text.encoder.layers:
             hidden = run_block(layer, hidden, causal=True)
-        rows = torch.arange(len(ids), device=ids.device)
+        rows = torch.arange(ids.shape[0], device=ids.device)
         pooled = text.final_layer_norm(hidden[rows, ends.int().argmax(dim=1)])
         projection = self.text_projection if branch == "short" else self.text_filip_projection
         return cast("Tensor", projection(pooled))
+
+    def packed_text_features(self, texts: Sequence[Sequence[int]], branch: Branch = "short") -> Tensor:
+        """Unpadded texts, each with its end token last and equal lengths side by side, to (B, D)."""
+        text = cast("Any", self.text_model)
+        table = text.embeddings.token_embedding.weight
+        hidden = encode_packed(text.encoder.layers, table, self._positions(branch), texts)
+        projection = self.text_projection if branch == "short" else self.text_filip_projection
+        return cast("Tensor", projection(text.final_layer_norm(hidden)))
 
     @property
     def _text_embeddings(self) -> nn.Module:
@@ -217,7 +216,7 @@ class FGClip(nn.Module):
             raise ValueError(f"pixels of shape {tuple(pixels.shape)}, not (batch, 3, {size}, {size})")
         vision = cast("Any", self.vision_model)
         patches = vision.embeddings.patch_embedding(pixels).flatten(2).transpose(1, 2)
-        first = vision.embeddings.class_embedding.to(patches.dtype).expand(len(pixels), 1, -1)
+        first = vision.embeddings.class_embedding.to(patches.dtype).expand(pixels.shape[0], 1, -1)
         hidden = torch.cat([first, patches], dim=1) + vision.embeddings.position_embedding.weight
         hidden = vision.pre_layrnorm(hidden)
         for layer in vision.encoder.layers[:-1]:

@@ -8,8 +8,8 @@ tests compare it with the grader on generated pairs.
 import logging
 import re
 from decimal import Decimal
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Literal
 
 from visreward_service.scorers.answers.verdict import UnreadableGold, Verdict
 
@@ -21,11 +21,19 @@ CANONICAL_INTEGER = re.compile(r"-?[1-9][0-9]{0,14}|0", re.ASCII)
 CANONICAL_DECIMAL = re.compile(r"-?(?:[1-9][0-9]{0,7}|0)\.[0-9]{1,7}", re.ASCII)
 WRAPPED = re.compile(r"\\boxed\{([^{}\\$]*)\}|\$([^{}\\$]*)\$", re.ASCII)
 
+BOXED = re.compile(r"\\boxed\{[^{}\\$]*\}", re.ASCII)
+
+Reading = Literal["any", "latex_given", "latex"]
+"""What math_verify reads: anything it knows; LaTeX alone in the answer, in a box or behind a phrase, and
+malformed operators left as they are (open-r1, V-Triune); LaTeX alone in the gold answer too (CogFlow)."""
+
 MAX_STAGED_CHARS = 160
 """Longest text that mathruler's string stage may see outside a worker."""
 MAX_SHOWN_CHARS = 200
 MAX_STAGED_COMMANDS = 6
 """Most LaTeX commands in such a text: reading nested ones takes pylatexenc twice as long per level."""
+REMEMBERED_FORMS = 4096
+"""Texts whose normal forms are remembered; none is longer than `MAX_STAGED_CHARS`."""
 NEARLY_WHOLE = 1e-7
 """mathruler takes a number this near to an integer for that integer."""
 
@@ -90,7 +98,7 @@ def _stage_mathruler(given: str, gold: str) -> bool | None:
     stage = _mathruler()
     if stage.normalize_answer(gold) == stage.normalize_answer(given):
         return True
-    wanted, had = stage._normalize(gold), stage._normalize(given)
+    wanted, had = _normal_form(gold), _normal_form(given)
     if wanted == had:
         return True
     if not had:
@@ -101,6 +109,12 @@ def _stage_mathruler(given: str, gold: str) -> bool | None:
     if len(wanted_parts) != len(had_parts):
         return False
     return _stage_parts(wanted_parts, had_parts)
+
+
+@lru_cache(REMEMBERED_FORMS)
+def _normal_form(text: str) -> Any:
+    """Return mathruler's normal form, which costs it a parse: siblings share their gold answer."""
+    return _mathruler()._normalize(text)
 
 
 def _stage_parts(wanted_parts: list[str], had_parts: list[str]) -> bool | None:
@@ -129,22 +143,55 @@ def _math_verify() -> Any:
     return math_verify
 
 
-def read_math_verify(text: str) -> list[Any]:
+def read_math_verify(text: str, **options: Any) -> list[Any]:
     """Return math_verify's parse, with its defaults and without its time limit (`signal.alarm`)."""
-    parsed: list[Any] = _math_verify().parse(text, parsing_timeout=None)
+    parsed: list[Any] = _math_verify().parse(text, parsing_timeout=None, **options)
     return parsed
 
 
-def math_verify(given: str, gold: str) -> Verdict:
+@cache
+def _latex_in_answers() -> dict[str, Any]:
+    """How open-r1 (`rewards.py`) and those after it read answers."""
+    from latex2sympy2_extended import NormalizationConfig
+
+    normal = NormalizationConfig(
+        nits=False, malformed_operators=False, basic_latex=True, boxed="all", units=True
+    )
+    config = _math_verify().LatexExtractionConfig(
+        normalization_config=normal, boxed_match_priority=0, try_extract_without_anchor=False
+    )
+    return {"extraction_config": [config], "extraction_mode": "first_match"}
+
+
+@cache
+def _latex_in_golds() -> dict[str, Any]:
+    return {
+        "extraction_config": [_math_verify().LatexExtractionConfig()],
+        "extraction_mode": "first_match",
+    }
+
+
+def _options_of(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return how to parse the gold answer and the given one."""
+    if reading == "any":
+        return {}, {}
+    gold = {"extraction_mode": "first_match"} if reading == "latex_given" else _latex_in_golds()
+    return gold, _latex_in_answers()
+
+
+def math_verify(given: str, gold: str, reading: Reading = "any", *, given_first: bool = False) -> Verdict:
     """Return math_verify's verdict on two texts. It can run for ever: call it in a worker.
 
+    Its verdict depends on which side it takes for the gold answer; with `given_first` that is the given one.
     Raises UnreadableGold where it finds nothing to compare with in the gold answer.
     """
-    wanted = read_math_verify(gold)
+    for_gold, for_given = _options_of(reading)
+    wanted = read_math_verify(gold, **for_gold)
     if not wanted:
         raise UnreadableGold("math_verify finds no expression in the gold answer")
-    had = read_math_verify(given)
-    right = bool(_math_verify().verify(wanted, had, timeout_seconds=None))
+    had = read_math_verify(given, **for_given)
+    sides = (had, wanted) if given_first else (wanted, had)
+    right = bool(_math_verify().verify(*sides, timeout_seconds=None))
     return Verdict.of(right, "math_verify", given=_read_text(had), gold=_read_text(wanted))
 
 
@@ -154,8 +201,14 @@ def _read_text(parsed: list[Any]) -> str | None:
     return texts[-1][:MAX_SHOWN_CHARS] if texts else None
 
 
-def settle_math_verify(given: str, gold: str) -> Verdict | None:
-    """Return math_verify's verdict on plain numbers, bare or in one box or pair of dollars; else None."""
+def settle_math_verify(given: str, gold: str, reading: Reading = "any") -> Verdict | None:
+    """Return math_verify's verdict on plain numbers, bare or in one box or pair of dollars; else None.
+
+    Where it reads LaTeX alone, only numbers in boxes are settled.
+    """
+    latex = {"any": (), "latex_given": (given,), "latex": (given, gold)}[reading]
+    if not all(BOXED.fullmatch(text.strip()) for text in latex):
+        return None
     value, wanted = _read_canonical(given), _read_canonical(gold)
     if value is None or wanted is None:
         return None

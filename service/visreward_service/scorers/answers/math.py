@@ -18,12 +18,19 @@ class MathOptions:
     grader: Grader = "mathruler"
     wrap: Wrap = "none"
     r"""What to put in a box for math_verify, which reads LaTeX only inside `$` or `\boxed{}`."""
+    reading: graders.Reading = "any"
+    given_first: bool = False
+    """Whether math_verify takes the given answer for the gold one, as much code does."""
+    lower: bool = False
+    """Whether math_verify gets both in lower case."""
 
 
-def _wrapped(given: str, gold: str, wrap: Wrap) -> tuple[str, str]:
-    if wrap != "none":
+def _dressed(given: str, gold: str, options: MathOptions) -> tuple[str, str]:
+    if options.lower:
+        given, gold = given.lower(), gold.lower()
+    if options.wrap != "none":
         gold = f"\\boxed{{{gold}}}"
-    if wrap == "both":
+    if options.wrap == "both":
         given = f"\\boxed{{{given}}}"
     return given, gold
 
@@ -33,7 +40,8 @@ def judge(given: str, gold: str, options: MathOptions) -> Verdict:
     if options.grader == "strict":
         return strict.judge(given, gold)
     if options.grader == "math_verify":
-        return graders.math_verify(*_wrapped(given, gold, options.wrap))
+        texts = _dressed(given, gold, options)
+        return graders.math_verify(*texts, options.reading, given_first=options.given_first)
     return graders.mathruler(given, gold)
 
 
@@ -42,7 +50,7 @@ def settle(given: str, gold: str, options: MathOptions) -> Verdict | None:
     if options.grader == "strict":
         return strict.settle(given, gold)
     if options.grader == "math_verify":
-        return graders.settle_math_verify(*_wrapped(given, gold, options.wrap))
+        return graders.settle_math_verify(*_dressed(given, gold, options), options.reading)
     return graders.settle_mathruler(given, gold)
 
 

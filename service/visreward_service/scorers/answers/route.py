@@ -1,18 +1,20 @@
 """Kind `route`: a planned metro route against the line data, as RewardMap scores it (arXiv:2510.02240).
 
 The answer is a list of segments, `Route Name`, `Departure Stop`, `Arrival Stop`, separated by `--`. The gold
-answer is not read: the line data and the two end points decide. `paper` gives the released code's numbers,
-`strict` mends two of its quirks: a segment costs only beyond the allowed number of transfers, where the
-released code is off by one; and a segment must join two different stations.
+answer is not read: the line data and the two end points decide. `paper` gives the released code's numbers, as
+`metro` has them. `strict` mends: a segment costs only beyond the allowed number of transfers, where the
+released code is off by one; it must join two different stations; every section must be one; and labels and
+lines are read in any case.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Literal
 
+from visreward_service.scorers.answers import metro
 from visreward_service.scorers.answers.kind import Kind
 from visreward_service.scorers.answers.verdict import UnreadableGold, Verdict
 
@@ -73,10 +75,13 @@ def read_segments(text: str) -> list[Segment] | None:
     return [Segment(*map(normalise, segment)) for segment in names]
 
 
-def _read_lines(options: RouteOptions) -> dict[str, frozenset[str]]:
+def _read_lines(
+    options: RouteOptions, read: Callable[[str], str], read_name: Callable[[str], str]
+) -> dict[str, frozenset[str]]:
+    """Return the stations of each line, by names as the two functions read them."""
     try:
         data = json.loads(options.lines or "")
-        lines = {normalise(line): frozenset(map(normalise, stops)) for line, stops in data.items()}
+        lines = {read_name(line): frozenset(map(read, stops)) for line, stops in data.items()}
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise UnreadableGold("reference.extra.lines is no JSON object of lines and their stations") from None
     if not lines or not options.station_1 or not options.station_2 or options.question_transfer_count is None:
@@ -86,20 +91,33 @@ def _read_lines(options: RouteOptions) -> dict[str, frozenset[str]]:
 
 def judge(given: str, gold: str, options: RouteOptions) -> Verdict:  # noqa: ARG001 - the map is the gold answer
     """Return whether the route is right, and its detail reward, between -inf and 10, as `detail`."""
-    lines = _read_lines(options)
+    if options.profile == "paper":
+        return _judge_as_published(given, options)
+    lines = _read_lines(options, normalise, normalise)
     segments = read_segments(given)
     if segments is None:
         return Verdict(0.0, "no route", values={"detail": 0.0})
     ends = normalise(options.station_1 or ""), normalise(options.station_2 or "")
     arrives = (segments[0].start, segments[-1].end) == ends
-    right = arrives and all(_is_ride(segment, lines, options) for segment in segments) and _chains(segments)
+    right = arrives and all(_is_ride(segment, lines) for segment in segments) and _chains(segments)
     detail = _detail(segments, lines, options) if arrives else 0.0
     facts = {"segments": len(segments)}
     return Verdict(float(right), "route", facts, values={"detail": min(detail, CAP)})
 
 
-def _is_ride(segment: Segment, lines: dict[str, frozenset[str]], options: RouteOptions) -> bool:
-    if options.profile == "strict" and segment.start == segment.end:
+def _judge_as_published(given: str, options: RouteOptions) -> Verdict:
+    lines = _read_lines(options, metro.clean, str)
+    ends = metro.clean(options.station_1 or ""), metro.clean(options.station_2 or "")
+    rides, loose = metro.read_rides(given), metro.read_rides(given, any_case=True)
+    right = metro.arrives(rides, ends) and metro.is_route(rides, lines)
+    detail = 0.0
+    if metro.arrives(loose, ends):
+        detail = metro.value_details(loose, lines, ends, options.question_transfer_count or 0)
+    return Verdict(float(right), "route", {"segments": len(rides)}, values={"detail": detail})
+
+
+def _is_ride(segment: Segment, lines: dict[str, frozenset[str]]) -> bool:
+    if segment.start == segment.end:
         return False
     return {segment.start, segment.end} <= lines.get(segment.line, frozenset())
 
@@ -110,10 +128,9 @@ def _chains(segments: Sequence[Segment]) -> bool:
 
 def _detail(segments: Sequence[Segment], lines: dict[str, frozenset[str]], options: RouteOptions) -> float:
     allowed = options.question_transfer_count or 0
-    offset = 1 if options.profile == "paper" else 0
     detail = ARRIVED
     for place, segment in enumerate(segments):
-        if place + offset > allowed:
+        if place > allowed:
             detail += WRONG_SEGMENT
         if segment.line in lines:
             detail += DIRECT_LINE if allowed == 0 else TRANSFER_LINE

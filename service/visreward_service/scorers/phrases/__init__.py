@@ -3,12 +3,13 @@
 from visreward_service.scorers.phrases.aggregates import Aggregates, aggregate
 from visreward_service.scorers.phrases.heatmap import draw_heatmap
 from visreward_service.scorers.phrases.nouns import Chunker, load_chunker, noun_phrases
-from visreward_service.scorers.phrases.regions import Region, grow_box, pool_box, similarity_map
+from visreward_service.scorers.phrases.regions import Patches, Region, grow_box
 from visreward_service.scorers.phrases.scorer import Phrases, PhrasesParams
 
 __all__ = [
     "Aggregates",
     "Chunker",
+    "Patches",
     "Phrases",
     "PhrasesParams",
     "Region",
@@ -17,6 +18,4 @@ __all__ = [
     "grow_box",
     "load_chunker",
     "noun_phrases",
-    "pool_box",
-    "similarity_map",
 ]

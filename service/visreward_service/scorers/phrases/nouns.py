@@ -40,6 +40,9 @@ NOT_SEEN = _words(
 )
 """Heads of phrases that name a place in the picture, the picture itself or nothing at all."""
 
+SPACY_MODEL = "en_core_web_sm"
+SPACY_INSTALL = f"pip install 'visreward[phrases]', then python -m spacy download {SPACY_MODEL}"
+
 _loading = Lock()
 
 
@@ -185,11 +188,13 @@ def _load_textblob() -> Chunk:
 
 def _load_spacy() -> Chunk:
     """spaCy with an English model from the packages installed; its noun chunks."""
+    if find_spec("spacy") is None:
+        raise ImportError(f"spaCy is not installed: {SPACY_INSTALL}")
     spacy: Any = import_module("spacy")
-    names = [name for name in spacy.util.get_installed_models() if name.startswith("en_core_web_sm")]
+    names = [name for name in spacy.util.get_installed_models() if name.startswith(SPACY_MODEL)]
     if not names:
-        raise ImportError("no English model (en_core_web_sm) is installed for spaCy")
-    language = spacy.load(sorted(names)[0], exclude=["ner", "lemmatizer"])
+        raise ImportError(f"spaCy has no English model {SPACY_MODEL}: {SPACY_INSTALL}")
+    language = spacy.load(min(names), exclude=["ner", "lemmatizer"])
     document_of = import_module("spacy.tokens").Doc
 
     def chunk(words: Sequence[str]) -> Iterator[Token]:

@@ -1,6 +1,8 @@
 """Where a phrase is: its similarity to each patch, the box grown around the best one, and pooling in a box.
 
 Boxes are `[x1, y1, x2, y2]` with 0..1 for the whole image, x to the right and y downwards. It knows no text.
+Sums run in a fixed order over products that are exact in binary64: a number has the same bits in every
+request.
 """
 
 from collections.abc import Sequence
@@ -9,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from visreward_service.scorers.base import ImageFeatures, Vector
+from visreward_service.scorers.base import Vector
 
 Map = npt.NDArray[np.float32]
 """(rows, columns) of cosines."""
+Features = npt.NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
 
@@ -27,14 +30,62 @@ class Region:
     """Patches that grew together; the box around them may hold more."""
 
 
-def similarity_map(image: ImageFeatures, text: Vector) -> Map:
-    """Return the cosine of each patch of a dense view with a text.
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """An image's dense view, ready for any number of phrases."""
 
-    Products are exact in binary64 and are summed patch by patch: a map has the same bits in every request.
+    features: Features
+    """(rows, columns, D), as long as the model has them."""
+    directions: Features
+    """The same, L2-normalised; NaN where a patch has no length."""
+
+    @classmethod
+    def of(cls, dense: Vector) -> "Patches":
+        """Return the patches of a dense view (rows, columns, D)."""
+        features = dense.astype(np.float64)
+        return cls(features, _normalised(features))
+
+    def similarities(self, text: Vector) -> Map:
+        """Return the cosine of each patch with a text, which is L2-normalised."""
+        cosines = np.add.reduce(self.directions * text.astype(np.float64), axis=-1)
+        return np.asarray(cosines, dtype=np.float32)
+
+    def pool(self, box: Sequence[float]) -> Vector:
+        """Return the L2-normalised feature of a box: (D,), NaN where the box has no area.
+
+        torchvision's `roi_align` of the features with output 1x1, spatial scale 1, `sampling_ratio=-1,
+        aligned=True` on the box in units of the grid: `get_image_box_roi_features` of FG-CLIP
+        (fgclip/model/clip_strc/fgclip.py), whose output its users normalise.
+        """
+        rows, columns, _ = self.features.shape
+        x1, y1, x2, y2 = box
+        down = _axis_weights(y1 * rows, y2 * rows, rows)
+        across = _axis_weights(x1 * columns, x2 * columns, columns)
+        weights = (down[:, None] * across)[..., None]
+        pooled = np.add.reduce(self.features * weights, axis=(0, 1))
+        return np.asarray(_normalised(pooled), dtype=np.float32)
+
+
+def _normalised(features: Features) -> Features:
+    lengths = np.sqrt(np.add.reduce(features * features, axis=-1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # what has no length has no direction, and is refused as not finite
+        return np.asarray(features / lengths)
+
+
+def _axis_weights(start: float, end: float, cells: int) -> Features:
+    """Return the mean bilinear weight of each cell for the samples of an interval: (cells,).
+
+    ceil(length) samples, evenly spaced and shifted by half a cell; those beyond one cell outside the grid
+    count as 0 (torchvision/csrc/ops/cpu/roi_align_common.h).
     """
-    products = image.vectors.astype(np.float64) * text.astype(np.float64)
-    cosines = np.add.reduce(products, axis=1).reshape(image.grid)
-    return np.asarray(cosines, dtype=np.float32)
+    length = np.float32(end) - np.float32(start)
+    num_samples = int(np.ceil(length))
+    if num_samples < 1:
+        return np.zeros(cells)
+    at = start - 0.5 + (np.arange(num_samples) + 0.5) * (end - start) / num_samples
+    counted = (at >= -1) & (at <= cells)
+    hats = np.maximum(0.0, 1 - np.abs(np.clip(at, 0, cells - 1)[:, None] - np.arange(cells)))
+    return np.asarray((hats * counted[:, None]).sum(axis=0) / num_samples)
 
 
 def grow_box(similarities: Map, *, grow: float) -> Region:
@@ -59,39 +110,3 @@ def grow_box(similarities: Map, *, grow: float) -> Region:
     ys, xs = [row for row, _ in seen], [column for _, column in seen]
     box = (min(xs) / columns, min(ys) / rows, (max(xs) + 1) / columns, (max(ys) + 1) / rows)
     return Region(box, peak, len(seen))
-
-
-def pool_box(image: ImageFeatures, box: Sequence[float]) -> Vector:
-    """Return the L2-normalised mean of a dense view in a box: (D,), 0 where the box has no area.
-
-    torchvision's `roi_align` with output 1x1, spatial scale 1, `sampling_ratio=-1, aligned=True` on boxes in
-    units of the grid, as FG-CLIP's `get_image_box_roi_features`. There patches keep their lengths; here each
-    has length 1, so that all weigh the same.
-    """
-    rows, columns = image.grid
-    x1, y1, x2, y2 = box
-    down, across = (
-        _axis_weights(y1 * rows, y2 * rows, rows),
-        _axis_weights(x1 * columns, x2 * columns, columns),
-    )
-    weights = (down[:, None] * across[None, :]).reshape(-1, 1)
-    pooled = np.add.reduce(image.vectors.astype(np.float64) * weights, axis=0)
-    length = float(np.sqrt(np.add.reduce(pooled * pooled)))
-    pooled = pooled / length if length else pooled
-    return np.asarray(pooled, dtype=np.float32)
-
-
-def _axis_weights(start: float, end: float, cells: int) -> npt.NDArray[np.float64]:
-    """Return the mean bilinear weight of each cell for the samples of an interval: (cells,).
-
-    ceil(length) samples, evenly spaced and shifted by half a cell; those beyond one cell outside the grid
-    count as 0 (torchvision/csrc/ops/cpu/roi_align_common.h).
-    """
-    length = np.float32(end) - np.float32(start)
-    num_samples = int(np.ceil(length))
-    if num_samples < 1:
-        return np.zeros(cells)
-    at = start - 0.5 + (np.arange(num_samples) + 0.5) * (end - start) / num_samples
-    counted = (at >= -1) & (at <= cells)
-    hats = np.maximum(0.0, 1 - np.abs(np.clip(at, 0, cells - 1)[:, None] - np.arange(cells)))
-    return np.asarray((hats * counted[:, None]).sum(axis=0) / num_samples)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,19 +15,20 @@ from visreward_service.scorers.base import (
     Catalog,
     Fault,
     ImageEncoding,
-    ImageFeatures,
     Params,
     Score,
     Scorer,
     Subject,
     TextEncoding,
     TextFeatures,
+    Vector,
+    View,
     Work,
 )
 from visreward_service.scorers.phrases.aggregates import aggregate
 from visreward_service.scorers.phrases.heatmap import draw_heatmap
 from visreward_service.scorers.phrases.nouns import Chunker, check_chunker, noun_phrases
-from visreward_service.scorers.phrases.regions import grow_box, pool_box, similarity_map
+from visreward_service.scorers.phrases.regions import Map, Patches, grow_box
 
 OUTPUTS = ("mean", "min", "soft_min", "fraction", "num_phrases")
 Positive = Annotated[float, Field(gt=0, strict=False)]
@@ -60,6 +62,15 @@ class PhrasesParams(Params):
     heatmap: bool = False
     """Whether details hold a picture of each phrase's similarity map."""
     over_limit: Literal["fault", "truncate"] = "truncate"
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What phrases are compared with."""
+
+    patches: Patches
+    pooled: Vector | None
+    """Only where phrases are compared with the whole image."""
 
 
 class Phrases(Scorer[PhrasesParams]):
@@ -110,14 +121,15 @@ class Phrases(Scorer[PhrasesParams]):
         if not phrases:
             return ()
         texts = [text for phrase in phrases for text in (phrase.text, *self._negatives(phrase))]
-        return (*self._images(subject).values(), *(self._encode(text) for text in dict.fromkeys(texts)))
+        return (*self._images(subject), *(self._encode(text) for text in dict.fromkeys(texts)))
 
     def finish(self, subject: Subject, results: Mapping[Work, Any]) -> Score:
         phrases, found = self._find(subject)
         if not phrases:
             return Score.not_applicable("no_phrases", **found)
-        images = {view: results[work] for view, work in self._images(subject).items()}
-        judged = [self._judge(phrase, images, results) for phrase in phrases]
+        found_views = [results[work].vectors for work in self._images(subject)]
+        views = Views(Patches.of(found_views[0]), found_views[1] if len(found_views) > 1 else None)
+        judged = [self._judge(phrase, views, results) for phrase in phrases]
         numbers = aggregate(
             [one["score"] for one in judged],
             threshold=self.params.threshold,
@@ -154,27 +166,22 @@ class Phrases(Scorer[PhrasesParams]):
             raise Fault(Code.MISSING_FIELD, message, field="reference.phrases")
         return phrase.negatives
 
-    def _images(self, subject: Subject) -> dict[str, ImageEncoding]:
+    def _images(self, subject: Subject) -> list[ImageEncoding]:
+        """Return the dense view and, where it is asked for, the pooled one behind it."""
         digest = choose_images(subject.item, self.params.image)[0]
-        dense = {"dense": ImageEncoding(self.params.model, digest, "dense")}
-        pooled = {"pooled": ImageEncoding(self.params.model, digest)}
-        return dense | pooled if self.params.against == "image" else dense
+        views: tuple[View, ...] = ("dense", "pooled") if self.params.against == "image" else ("dense",)
+        return [ImageEncoding(self.params.model, digest, view) for view in views]
 
     def _encode(self, text: str) -> TextEncoding:
         return TextEncoding(self.params.model, text, self.params.branch)
 
-    def _judge(
-        self, phrase: Phrase, images: Mapping[str, ImageFeatures], results: Mapping[Work, Any]
-    ) -> dict[str, Any]:
+    def _judge(self, phrase: Phrase, views: Views, results: Mapping[Work, Any]) -> dict[str, Any]:
         """Return what details say of a phrase; `score` is the number that is aggregated."""
         features: TextFeatures = results[self._encode(phrase.text)]
         check_truncation(features, self.params.over_limit, "completion")
-        similarities = similarity_map(images["dense"], features.vector)
-        if not np.isfinite(similarities).all():
-            raise Fault(Code.NOT_FINITE, "a patch has no finite cosine with a phrase")
+        similarities = _locate(views, features)
         region = grow_box(similarities, grow=self.params.grow)
-        box = phrase.box or list(region.box)
-        cos = self._compare(images, features, box)
+        cos = self._compare(views, features, similarities, phrase.box or region.box)
         judged: dict[str, Any] = {
             "phrase": phrase.text,
             "score": cos,
@@ -188,25 +195,23 @@ class Phrases(Scorer[PhrasesParams]):
             judged["box"] = phrase.box
         negatives = [results[self._encode(text)] for text in self._negatives(phrase)]
         if negatives:
-            others = [self._compare(images, other, phrase.box) for other in negatives]
+            others = [self._compare(views, other, _locate(views, other), phrase.box) for other in negatives]
             judged |= {"score": self._probability(cos, others), "negatives": others}
         if self.params.heatmap:
             judged["heatmap"] = draw_heatmap(similarities)
         return judged
 
     def _compare(
-        self, images: Mapping[str, ImageFeatures], text: TextFeatures, box: Sequence[float] | None
+        self, views: Views, text: TextFeatures, similarities: Map, box: Sequence[float] | None
     ) -> float:
         """Return the cosine with what a phrase is compared with; without a box, with the text's own best."""
-        if self.params.against == "image":
-            cos = cosine(images["pooled"].vectors, text.vector)
+        if self.params.against == "patch":
+            cos = float(similarities.max())
+        elif views.pooled is not None:
+            cos = cosine(views.pooled, text.vector)
         else:
-            similarities = similarity_map(images["dense"], text.vector)
-            if self.params.against == "patch":
-                cos = float(similarities.max())
-            else:
-                place = box or grow_box(similarities, grow=self.params.grow).box
-                cos = cosine(pool_box(images["dense"], place), text.vector)
+            place = box or grow_box(similarities, grow=self.params.grow).box
+            cos = cosine(views.patches.pool(place), text.vector)
         if not math.isfinite(cos):
             raise Fault(Code.NOT_FINITE, "a phrase has no finite cosine with the image")
         return cos
@@ -216,6 +221,14 @@ class Phrases(Scorer[PhrasesParams]):
         if self._scale is None:
             raise Fault(Code.NOT_APPLICABLE, f'model "{self.params.model}" has no logit scale')
         return 1 / math.fsum([1.0, *(math.exp(min(self._scale * (other - cos), 700.0)) for other in others)])
+
+
+def _locate(views: Views, text: TextFeatures) -> Map:
+    """Return the similarity map of a text. Raise `Fault` where it is not finite."""
+    similarities = views.patches.similarities(text.vector)
+    if not np.isfinite(similarities).all():
+        raise Fault(Code.NOT_FINITE, "a patch has no finite cosine with a phrase")
+    return similarities
 
 
 def _check(phrases: Sequence[Phrase]) -> None:

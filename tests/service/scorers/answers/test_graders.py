@@ -205,3 +205,18 @@ def test_long_texts_are_left_to_a_worker() -> None:
 def test_nested_commands_are_left_to_a_worker_for_they_take_twice_as_long_per_level() -> None:
     assert graders.settle_mathruler("\\frac{" * 26, "5") is None
     assert graders.settle_mathruler("5", "\\sqrt[" * 26) is None
+
+
+@pytest.mark.parametrize("reading", ["latex_given", "latex"])
+def test_numbers_settled_for_a_reading_of_latex_are_settled_as_math_verify_would(
+    reading: graders.Reading,
+) -> None:
+    texts = ["42", "\\boxed{42}", "$42$", "\\boxed{4.5}", "\\boxed{ -7 }", "\\boxed{-7}", "the answer is 42"]
+    settled = 0
+    for given in texts:
+        for gold in texts:
+            found = graders.settle_math_verify(given, gold, reading)
+            if found is not None:
+                settled += 1
+                assert found.score == graders.math_verify(given, gold, reading).score, (given, gold)
+    assert settled >= 16

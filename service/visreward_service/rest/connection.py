@@ -1,0 +1,110 @@
+"""One HTTP connection, with bounds on what it may hold and on how long it may stand still.
+
+A head that never ends, a body that stops coming and an answer that nobody reads each end the connection.
+Knows nothing of what is asked.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class HeadTooLargeError(Exception):
+    """Ends the parsing of a head that is over its bound."""
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """uvicorn's connection, which has no such bounds of its own."""
+
+    max_head_bytes: int
+    idle_seconds: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._in_head = True
+        self._in_body = self._unread = self._too_large = False
+        self._unsent_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.max_head_bytes and not self.transport.is_closing():
+                self._too_large = True
+                self.send_400_response("")
+        self._watch()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._in_body = False, True
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.max_head_bytes:
+            self._too_large = True
+            raise HeadTooLargeError
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_body = False
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request. uvicorn calls this for everything that ends the parsing."""
+        if not self._too_large:
+            super().send_400_response(msg)
+            return
+        self.transport.write(HEAD_TOO_LARGE)
+        self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = True
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread = False
+        self._watch()
+
+    def _watch(self) -> None:
+        """Wait anew for what the client owes: the rest of a request, or that it reads its answer."""
+        self._unwatch()
+        if (self._in_head or self._in_body or self._unread) and not self.transport.is_closing():
+            self._unsent_bytes = self.transport.get_write_buffer_size()
+            self._timer = self.loop.call_later(self.idle_seconds, self._expire)
+
+    def _expire(self) -> None:
+        # A request behind one that is being answered is not read yet, and a slow reader may be at it still.
+        waits_for_us = self.flow.read_paused and not self._unread
+        reads_on = self._unread and self.transport.get_write_buffer_size() < self._unsent_bytes
+        if waits_for_us or reads_on:
+            self._watch()
+        else:
+            self.transport.abort()
+
+    def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def bounded_connection(*, max_head_bytes: int, idle_seconds: float) -> type[BoundedConnection]:
+    """Return the class of connections with these bounds."""
+    bounds = {"max_head_bytes": max_head_bytes, "idle_seconds": idle_seconds}
+    return type("Connection", (BoundedConnection,), bounds)

@@ -1,0 +1,28 @@
+"""The traffic: what a trainer would send."""
+
+from hashlib import sha256
+
+from loadtests.traffic import build_step, encode_pairs
+from visreward.protocol import Limits
+from visreward_service.engine.admit import admit
+from visreward_service.rest.body import read_json
+
+
+def test_a_step_has_new_completions_on_new_images_or_on_those_given() -> None:
+    step = build_step(1, num_images=2, group_size=3)
+    again = build_step(2, num_images=0, group_size=3, images=step.images)
+    assert step.num_items == again.num_items == 6
+    assert again.images == step.images
+    assert len({text for one in (step, again) for texts in one.completions for text in texts}) == 12
+    assert build_step(1, num_images=2, group_size=3) == step
+
+
+def test_the_service_admits_what_the_bench_writes() -> None:
+    step = build_step(1, num_images=1, group_size=2)
+    digest = sha256(step.images[0]).hexdigest()
+    pairs = [(digest, text) for text in step.completions[0]]
+    body = encode_pairs("clip", {digest: step.images[0]}, pairs, deadline_ms=1000)
+    call = admit(read_json(body), Limits())
+    assert [entry.fault for entry in call.entries] == [None, None]
+    assert call.images == {digest: step.images[0]}
+    assert call.deadline_seconds == 1.0
