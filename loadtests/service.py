@@ -1,46 +1,36 @@
-"""A service in a process of its own, with the checkpoint that the bench names."""
+"""Servers in processes of their own: the service with the checkpoint that the bench names, and its peers."""
 
-import json
+import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 
-START_SECONDS = 180
+from loadtests.checkpoint import make_vit_b_32
 
-
-def make_vit_b_32(folder: Path) -> str:
-    """Save a ViT-B/32 with random weights, as open_clip's `local-dir`, and return the source's name."""
-    import open_clip
-    import torch
-    from safetensors.torch import save_file
-
-    torch.manual_seed(0)
-    network = open_clip.create_model("ViT-B-32", pretrained=None)
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.contiguous().clone() for name, tensor in network.state_dict().items()}
-    save_file(state, folder / "open_clip_model.safetensors")
-    config = {"model_cfg": open_clip.get_model_config("ViT-B-32"), "preprocess_cfg": {}}
-    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
-    return f"local-dir:{folder}"
-
+START_SECONDS = 300
+STOP_SECONDS = 20
 
 MODELS = {"bundled": "fgclip", "vit-b-32": "clip"}
 """Name in the settings of the model that has each shape."""
 BUNDLED = '[models.fgclip]\nkind = "fgclip"\nsource = "bundled:scenes-fgclip"\n'
 
 
-def write_settings(shape: str, folder: Path) -> Path:
-    """Write the settings of a service with a shape: `bundled`, or `vit-b-32` with random weights."""
-    text = f'log_level = "warning"\n{BUNDLED}'
+def write_settings(shape: str, cache: Path, folder: Path, extra: str = "") -> Path:
+    """Write the settings of a service with a shape: `bundled`, or `vit-b-32` with random weights.
+
+    `extra` comes first: top-level settings.
+    """
+    text = f'log_level = "warning"\n{extra}\n{BUNDLED}'
     if shape == "vit-b-32":
-        text += f'[models.clip]\nkind = "open_clip"\nsource = "{make_vit_b_32(folder / shape)}"\n'
+        text += f'[models.clip]\nkind = "clip"\nsource = "{make_vit_b_32(cache)}"\n'
     settings = folder / "settings.toml"
     settings.write_text(text, encoding="utf-8")
     return settings
@@ -54,26 +44,74 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(shape: str) -> Iterator[tuple[str, Path]]:
-    """Start a service; yield its URL and its settings file."""
+def serving(shape: str, cache: Path, extra: str = "") -> Iterator[str]:
+    """Start a service; yield its URL."""
     with tempfile.TemporaryDirectory() as name:
-        settings = write_settings(shape, Path(name))
+        settings = write_settings(shape, cache, Path(name), extra)
         port = free_port()
         command = [str(Path(sys.executable).parent / "visreward"), "serve", "--config", str(settings)]
-        process = subprocess.Popen([*command, "--port", str(port)])
-        try:
-            yield _wait(f"http://127.0.0.1:{port}", process), settings
-        finally:
-            process.terminate()
-            process.wait()
+        with running([*command, "--port", str(port)], f"http://127.0.0.1:{port}", "/readyz") as url:
+            yield url
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> str:
+@contextmanager
+def running(
+    command: Sequence[str],
+    url: str,
+    health: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> Iterator[str]:
+    """Start a server; yield its URL once it is healthy. Its whole process group ends with the block."""
+    with (log or Path(os.devnull)).open("ab") as output:
+        process = subprocess.Popen(
+            list(command),
+            env={**os.environ, **(environ or {})},
+            stdout=output if log else None,
+            stderr=output if log else None,
+            start_new_session=True,
+        )
+    try:
+        yield _wait(url, health, process)
+    finally:
+        _stop(process)
+
+
+def _wait(url: str, health: str, process: subprocess.Popen[bytes]) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
+            if httpx.get(f"{url}{health}").status_code == 200:
                 return url
         except httpx.TransportError:
-            time.sleep(0.2)
-    raise SystemExit("the service did not start; its messages stand above")
+            pass
+        time.sleep(0.2)
+    raise RuntimeError("it did not start")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask once, and end what is left: peers leave children behind."""
+    try:
+        family = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        family = []
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in family:
+        if child.is_running():
+            child.kill()
+
+
+def memory_bytes(port: int) -> int:
+    """Return the resident bytes of the process that listens on a port, and of its children."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
+            process = psutil.Process(connection.pid)
+            family = [process, *process.children(recursive=True)]
+            return sum(one.memory_info().rss for one in family)
+    raise RuntimeError(f"nothing listens on port {port}")

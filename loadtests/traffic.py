@@ -1,12 +1,18 @@
 """The traffic: groups of completions on synthetic JPEGs, and completions for rules alone."""
 
+import base64
 import random
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import numpy as np
+import orjson
 from PIL import Image
+
+ALIGNMENT = {"scorer": "alignment", "text": "completion", "over_limit": "truncate"}
+"""The term of the bench: the cosine of image and completion."""
 
 WORDS = (
     "a", "the", "two", "small", "large", "red", "blue", "green", "circle", "square", "chart", "graph",
@@ -62,6 +68,31 @@ def build_step(seed: int, *, num_images: int, group_size: int, images: list[byte
     source = random.Random(seed)
     chosen = images or [jpeg(seed * 1_000_003 + number) for number in range(num_images)]
     return Step(chosen, [[caption(source) for _ in range(group_size)] for _ in chosen])
+
+
+def encode_pairs(
+    model: str,
+    images: Mapping[str, bytes],
+    pairs: Iterable[tuple[str, str]],
+    *,
+    deadline_ms: int | None = None,
+) -> bytes:
+    """Return the JSON body that asks for the cosines of (digest, completion) pairs."""
+    document: dict[str, Any] = {
+        "terms": {"clip": {**ALIGNMENT, "model": model}},
+        "reward": "clip",
+        "details": False,
+        "images": [
+            {"digest": digest, "data": base64.b64encode(data).decode()} for digest, data in images.items()
+        ],
+        "items": [
+            {"id": str(number), "group": digest, "images": [digest], "completion": text}
+            for number, (digest, text) in enumerate(pairs)
+        ],
+    }
+    if deadline_ms is not None:
+        document["deadline_ms"] = deadline_ms
+    return orjson.dumps(document)
 
 
 def rule_items(seed: int, count: int) -> list[dict[str, Any]]:

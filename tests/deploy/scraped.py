@@ -66,7 +66,9 @@ def score_request(items: list[dict[str, Any]], seed: int) -> dict[str, Any]:
 
 def spread(seed: int) -> dict[str, Any]:
     lengths = [{"completion_tokens": 600 * number, "source": "scenes"} for number in range(1, 5)]
-    return score_request([item(seed, number, **changes) for number, changes in enumerate(lengths)], seed)
+    items = [item(seed, number, **changes) for number, changes in enumerate(lengths)]
+    unasked = item(seed, len(items), reference={"key_words": ["object"]})  # no answer: a part has no value
+    return score_request([*items, unasked], seed)
 
 
 def tied(seed: int) -> dict[str, Any]:

@@ -84,15 +84,16 @@ def length_bucket(num_tokens: int) -> int:
     return LENGTH_BUCKETS[place] if place < len(LENGTH_BUCKETS) else num_tokens
 
 
-def share_rest(queue: Sequence[Queued], budget: Budget, passes: int) -> Budget:
-    """Return what a pass may hold where several run at once: of the last kind that waits its share only.
+def share(queue: Sequence[Queued], budget: Budget, passes: int) -> Budget:
+    """Return what a pass may hold where several run at once: its part of the budget, and of what waits.
 
-    Shares shrink as the queue does, so that the passes come to their end together.
+    Parts shrink as the queue does, so that the passes come to their end together.
     """
-    if any(job.kind != queue[0].kind for job in queue):
-        return budget
-    share = max(ceil(len(queue) / passes), SMALLEST_PART)
-    return Budget(max_jobs=min(budget.max_jobs, share), max_cost=budget.max_cost)
+    waiting = sum(job.kind == queue[0].kind for job in queue)
+    part = max(ceil(waiting / passes), SMALLEST_PART)
+    return Budget(
+        max_jobs=min(ceil(budget.max_jobs / passes), part), max_cost=max(budget.max_cost // passes, 1)
+    )
 
 
 def take_batch(queue: Sequence[J], budget: Budget) -> list[J]:

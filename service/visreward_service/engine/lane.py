@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from visreward.protocol import Code
-from visreward_service.engine.batch import Allowance, Budget, length_bucket, share_rest, take_batch
+from visreward_service.engine.batch import Allowance, Budget, length_bucket, share, take_batch
 from visreward_service.metrics import Metrics
 from visreward_service.models.base import Model, Pixels, Remote, Tokens, Vector
 from visreward_service.models.errors import OutOfMemory, Unavailable
@@ -189,7 +189,7 @@ class Lane:
             while True:
                 await self._wake.wait()
                 await self._free.acquire()
-                if len(self._take()) < self._budget().max_jobs and self._preparing:
+                if self._preparing and len(self._queue) < self._budget().max_jobs:
                     await asyncio.sleep(self._limits.max_wait_seconds)
                 batch = self._take()
                 chosen = set(map(id, batch))
@@ -211,10 +211,10 @@ class Lane:
             self._free.release()
 
     def _take(self) -> list[Job]:
-        """Return the jobs of the next pass: where it is the last work, its share of that and not all."""
+        """Return the jobs of the next pass: where several run at once, its share and not all."""
         budget = self._budget()
         if self.model.info.passes > 1:
-            budget = share_rest(self._queue, budget, self.model.info.passes)
+            budget = share(self._queue, budget, self.model.info.passes)
         return take_batch(self._queue, budget)
 
     def _budget(self) -> Budget:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visreward_service.engine.batch import Allowance, Budget, length_bucket, share_rest, take_batch
+from visreward_service.engine.batch import Allowance, Budget, length_bucket, share, take_batch
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,21 @@ def test_a_text_falls_into_the_smallest_bucket_that_holds_it(tokens: int, bucket
 WHOLE = Budget(max_jobs=32, max_cost=8192)
 
 
-def test_the_last_kind_of_work_is_shared_between_the_passes_in_ever_smaller_parts() -> None:
-    queue = [Waiting(number) for number in range(100)]
+def test_work_is_shared_between_the_passes_in_ever_smaller_parts() -> None:
+    queue = [Waiting(number) for number in range(60)]
     taken = []
     while queue:
-        batch = take_batch(queue, share_rest(queue, WHOLE, passes=2))
+        batch = take_batch(queue, share(queue, WHOLE, passes=2))
         taken.append(len(batch))
         queue = queue[len(batch) :]
-    assert taken == [32, 32, 18, 9, 5, 4]
+    assert taken == [16, 16, 14, 7, 4, 3]
 
 
-def test_a_pass_takes_all_it_can_hold_where_other_work_waits_behind_it() -> None:
-    queue = [*(Waiting(number) for number in range(30)), Waiting(30, kind=("image", "pooled", 0))]
-    assert share_rest(queue, WHOLE, passes=2) == WHOLE
+def test_the_part_of_a_kind_does_not_depend_on_what_else_waits() -> None:
+    texts = [Waiting(number) for number in range(20)]
+    image = Waiting(30, kind=("image", "pooled", 0))
+    assert share([*texts, image], WHOLE, passes=2) == Budget(max_jobs=10, max_cost=4096)
+    assert share([image, *texts], WHOLE, passes=2).max_jobs == 4
 
 
 def test_what_did_not_fit_is_halved_and_one_job_is_always_allowed() -> None:

@@ -1,0 +1,49 @@
+"""What scenarios get: where the service is, how much traffic to send, and how to score a step with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from loadtests.service import MODELS
+from loadtests.traffic import ALIGNMENT, Step
+from visreward import RewardClient, ScoreResult
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A running service, and how much traffic to send."""
+
+    url: str
+    shape: str
+    cache: Path
+    num_images: int
+    group_size: int
+    repeats: int
+    seconds: float
+    """How long the scenarios last that take their time."""
+    peers: tuple[str, ...]
+    """Names of the peers that run beside."""
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
+
+    @property
+    def model(self) -> str:
+        """Name of the model in the service's settings."""
+        return MODELS[self.shape]
+
+    def score(self, client: RewardClient, step: Step) -> ScoreResult:
+        """Score a step; a failed item ends the bench."""
+        terms = {"clip": {**ALIGNMENT, "model": self.model}}
+        return client.score(step.items(), terms=terms, reward="clip", details=False)
+
+    def counted(self, name: str) -> float:
+        """Return the sum of a counter of the service over its labels."""
+        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
+        found = [line for line in lines if line.startswith((f"{name}_total{{", f"{name}_total "))]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in found)

@@ -1,0 +1,95 @@
+"""The bare forward pass: one process, distinct images and texts, the best batch size, nothing else timed.
+
+Decoding, resizing and tokenising are done before. Texts are sorted by length and padded to the longest of
+their batch. How many images and texts a pass takes, and whether the cores share one pass or run one each, is
+chosen by trying when the program starts.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from loadtests.peers.systems.network import Network
+from loadtests.peers.systems.steps import Group, answer_steps
+
+BATCHES = (8, 16, 32)
+TRIAL_IMAGES, TRIAL_TEXTS = 32, 64
+TRIAL_LENGTH = 21
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a list of inputs is run."""
+
+    batch: int
+    shared: bool
+    """Whether all cores work at one pass, or each at its own."""
+
+    def run(
+        self, encode: Callable[[Tensor], Tensor], parts: Sequence[Tensor], pool: ThreadPoolExecutor
+    ) -> Tensor:
+        torch.set_num_threads(os.cpu_count() or 1 if self.shared else 1)
+        found = map(encode, parts) if self.shared else pool.map(encode, parts)
+        return torch.cat(list(found))
+
+
+class Bare:
+    """A network, and the quickest ways that were found to run it."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.network = Network(checkpoint)
+        self.pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        self.images = self._quickest(self.network.encode_images, torch.randn(TRIAL_IMAGES, 3, 224, 224))
+        texts = torch.randint(1000, 40000, (TRIAL_TEXTS, TRIAL_LENGTH))
+        texts[:, -1] = 49407
+        self.texts = self._quickest(self.network.encode_texts, texts)
+        print(f"bare forward: images {self.images}, texts {self.texts}", file=sys.stderr)
+
+    def _quickest(self, encode: Callable[[Tensor], Tensor], inputs: Tensor) -> Way:
+        ways = [Way(*each) for each in product([one for one in BATCHES if one <= len(inputs)], (True, False))]
+        best: dict[Way, float] = {}
+        for _ in range(2):
+            for way in ways:
+                started = time.perf_counter()
+                way.run(encode, inputs.split(way.batch), self.pool)
+                best[way] = min(best.get(way, 1e9), time.perf_counter() - started)
+        return min(best, key=best.__getitem__)
+
+    def prepare(self, groups: list[Group]) -> tuple[Tensor, list[list[int]], list[list[int]]]:
+        """Return pixels, the distinct texts' ids by length, and where each group's texts are among them."""
+        pixels = self.network.pixels([group.image for group in groups])
+        texts = sorted({text for group in groups for text in group.texts})
+        ids = [self.network.ids([text], to_limit=False)[0].tolist() for text in texts]
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        place = {texts[index]: rank for rank, index in enumerate(order)}
+        return pixels, [ids[index] for index in order], [[place[t] for t in group.texts] for group in groups]
+
+    def score(self, prepared: tuple[Tensor, list[list[int]], list[list[int]]]) -> list[list[float]]:
+        pixels, ids, places = prepared
+        images = self.images.run(self.network.encode_images, pixels.split(self.images.batch), self.pool)
+        parts = [pad(ids[start : start + self.texts.batch]) for start in range(0, len(ids), self.texts.batch)]
+        texts = self.texts.run(self.network.encode_texts, parts, self.pool)
+        return [(texts[place] @ row).tolist() for row, place in zip(images, places)]
+
+
+def pad(ids: list[list[int]]) -> Tensor:
+    """Return (B, T) for the longest of the texts, filled up with the end token."""
+    longest = max(map(len, ids))
+    return torch.tensor([row + row[-1:] * (longest - len(row)) for row in ids])
+
+
+def main() -> None:
+    bare = Bare(Path(sys.argv[1]))
+    answer_steps(bare.prepare, bare.score)
+
+
+if __name__ == "__main__":
+    main()

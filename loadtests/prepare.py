@@ -1,0 +1,128 @@
+"""Before the encoder: `preprocessing` beside stock Pillow, and `texts` by length beside padding to 77.
+
+Both need no service. Preprocessing is timed in processor seconds of one thread.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from loadtests.bench import Bench
+from loadtests.checkpoint import make_vit_b_32
+from loadtests.results import Row
+from loadtests.traffic import build_step, jpeg
+from visreward_service.models import ModelSettings, load_model
+from visreward_service.models.base import Model
+from visreward_service.models.images import FORMATS, decode
+
+SIDE = 224
+PICTURES = 32
+
+
+def preprocessing(bench: Bench) -> list[Row]:
+    """JPEGs of 640×480 and of 1920×1080 to 224×224, decoding included, per core."""
+    rows = []
+    for width, height in ((640, 480), (1920, 1080)):
+        pictures = [jpeg(number, width, height) for number in range(PICTURES)]
+        ways: dict[str, Callable[[bytes], Any]] = {"Pillow": with_pillow}
+        for way in ("exact", "fast"):
+            model = load_model("clip", settings(bench, way))
+            ways[way] = preparing(model)
+        rates: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(bench.repeats + 1):
+            for name, function in ways.items():
+                started = time.thread_time()
+                for picture in pictures:
+                    function(picture)
+                rates[name].append(len(pictures) / (time.thread_time() - started))
+        best = {name: max(found) for name, found in rates.items()}
+        for way in ("exact", "fast"):
+            gap = max(levels_apart(ways[way](picture), reference(picture)) for picture in pictures)
+            rows.append(
+                Row(
+                    f"preprocessing, {width}×{height}",
+                    f'visreward, resize = "{way}"',
+                    best[way],
+                    "Pillow's pipeline",
+                    best["Pillow"],
+                    unit="images/s",
+                    aim="≥ 3" if way == "fast" else "–",
+                    note=f"within {gap} levels of Pillow's two passes",
+                )
+            )
+    return rows
+
+
+def settings(bench: Bench, way: Any) -> ModelSettings:
+    return ModelSettings(kind="clip", source=str(make_vit_b_32(bench.cache)), resize=way)
+
+
+def preparing(model: Model) -> Callable[[bytes], Any]:
+    """Return the service's own way from a file to pixels."""
+
+    def prepare(data: bytes) -> Any:
+        return model.prepare_image(decode(data, formats=FORMATS, max_bytes=2**30, max_pixels=2**30))
+
+    return prepare
+
+
+def with_pillow(data: bytes) -> Any:
+    """Prepare as published code does: decode, convert, resize the shorter side, crop, scale and normalise."""
+    image = Image.open(BytesIO(data)).convert("RGB")
+    pixels = np.asarray(cropped(image), dtype=np.float32) / 255
+    return (pixels - 0.45) / 0.27
+
+
+def cropped(image: Image.Image) -> Image.Image:
+    scale = SIDE / min(image.size)
+    width, height = int(image.width * scale), int(image.height * scale)
+    left, top = (width - SIDE) // 2, (height - SIDE) // 2
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    return resized.crop((left, top, left + SIDE, top + SIDE))
+
+
+def reference(data: bytes) -> Any:
+    """Return Pillow's pixels by its two passes, across and then down."""
+    image = Image.open(BytesIO(data)).convert("RGB")
+    scale = SIDE / min(image.size)
+    width, height = int(image.width * scale), int(image.height * scale)
+    across = image.resize((width, image.height), Image.Resampling.BICUBIC)
+    return np.asarray(cropped(across.resize((width, height), Image.Resampling.BICUBIC)))
+
+
+def levels_apart(ours: Any, theirs: Any) -> int:
+    return int(np.abs(np.asarray(ours).astype(int) - theirs).max())
+
+
+def texts(bench: Bench) -> list[Row]:
+    """A step's distinct texts at their own lengths, beside the same texts padded to 77."""
+    model: Any = load_model("clip", settings(bench, "exact"))
+    step = build_step(5, num_images=bench.num_images, group_size=bench.group_size)
+    captions = sorted({text for group in step.completions for text in group})
+    tokens = sorted(model.prepare_texts(captions, "short"), key=lambda one: len(one.ids))
+    rates: dict[str, list[float]] = {"own": [], "padded": []}
+    for _ in range(bench.repeats):
+        rates["own"].append(per_second(lambda: encode(model, tokens), len(tokens)))
+        padded = [type(one)((*one.ids, *one.ids[-1:] * (77 - len(one.ids))), 77) for one in tokens]
+        rates["padded"].append(per_second(lambda: encode(model, padded), len(tokens)))  # noqa: B023
+    own, whole = (max(rates[name]) for name in ("own", "padded"))
+    mean = sum(len(one.ids) for one in tokens) / len(tokens)
+    note = f"mean {mean:.1f} tokens"
+    return [
+        Row("texts", "visreward's encoder", own, "padded to 77", whole, unit="texts/s", aim="≥ 3", note=note)
+    ]
+
+
+def encode(model: Model, tokens: Sequence[Any]) -> None:
+    for start in range(0, len(tokens), 64):
+        model.encode_texts(tokens[start : start + 64], "short")
+
+
+def per_second(function: Callable[[], object], count: int) -> float:
+    started = time.perf_counter()
+    function()
+    return count / (time.perf_counter() - started)
