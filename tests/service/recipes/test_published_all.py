@@ -25,7 +25,7 @@ SYSTEMS = (
     "vppo",
 )
 NAMES = sorted(name for name in recipes() if name.partition("/")[0] in SYSTEMS)
-SECOND_HAND = ("racro/", "vision-sr1/", "ergo/", "perception-r1/")
+SECOND_HAND = ("racro/", "vision-sr1/", "ergo/", "perception-r1/", "vlm-r1/llm")
 """Recipes that pay for what the trainer brings along, whatever the completion is."""
 HOLES = ("visual-rft/classification", "curr-reft/stage3-math", "curr-reft/stage3-vqa")
 """Paper profiles in which an empty answer is a part of every gold answer, or is not read, and so right."""

@@ -147,3 +147,18 @@ def test_map_reads_the_last_fence_of_the_whole_completion() -> None:
     assert part("vlm-r1/od-ap", ONE_BOX, "accuracy", boxes=gold) == 0.0
     assert part("vlm-r1/map-strict", write(ONE_BOX), "accuracy", boxes=gold) == pytest.approx(1.0)
     assert part("vlm-r1/map-strict", ONE_BOX, "accuracy", boxes=gold) == 0.0
+
+
+@pytest.mark.parametrize(("verdict", "accuracy"), [(1.0, 1.0), (0.0, 0.0)])
+def test_the_judges_verdict_counts_whatever_the_strings_say(verdict: float, accuracy: float) -> None:
+    for name in ("llm", "llm-strict"):
+        found = part(f"vlm-r1/{name}", write("a cat"), "accuracy", answer="a dog", extra={"verdict": verdict})
+        assert found == accuracy
+
+
+@pytest.mark.parametrize(("answer", "paper"), [("a cat", 1.0), ("A cat", 0.0)])
+def test_without_a_verdict_strings_are_compared_and_strict_refuses(answer: str, paper: float) -> None:
+    assert part("vlm-r1/llm", write(answer), "accuracy", answer="a cat") == paper
+    with pytest.raises(Fault) as caught:
+        part("vlm-r1/llm-strict", write(answer), "accuracy", answer="a cat")
+    assert caught.value.code == Code.MISSING_FIELD
