@@ -19,13 +19,19 @@ def summarise(group: str, rewards: Sequence[float | None]) -> GroupSummary:
         )
     same = min(scored) == max(scored)
     mean = scored[0] if same else math.fsum(scored) / len(scored)
-    share = math.sqrt(len(scored))
-    std = 0.0 if same else math.hypot(*((reward - mean) / share for reward in scored))
     return GroupSummary(
         group=group,
         num_items=len(rewards),
         num_scored=len(scored),
         mean=mean,
-        std=std,
+        std=0.0 if same else _deviate([reward - mean for reward in scored]),
         tied=same and len(scored) > 1,
     )
+
+
+def _deviate(distances: Sequence[float]) -> float:
+    try:
+        return math.sqrt(math.fsum(distance**2 for distance in distances) / len(distances))
+    except OverflowError:  # of squares; the root may well be a double
+        largest = max(map(abs, distances))
+        return largest * math.sqrt(math.fsum((one / largest) ** 2 for one in distances) / len(distances))

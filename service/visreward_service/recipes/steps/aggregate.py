@@ -41,9 +41,14 @@ def deviate(values: Values) -> float | None:
         return None
     if min(scored) == max(scored):
         return 0.0
-    share = math.sqrt(len(scored))
-    deviation = math.hypot(*((value - mean) / share for value in scored))
-    return None if math.isinf(deviation) else deviation
+    distances = [value - mean for value in scored]
+    try:
+        return math.sqrt(math.fsum(distance**2 for distance in distances) / len(scored))
+    except OverflowError:
+        largest = max(map(abs, distances))
+        if math.isinf(largest):
+            return None
+        return largest * math.sqrt(math.fsum((one / largest) ** 2 for one in distances) / len(scored))
 
 
 def rate_passed(values: Values, threshold: float = 1.0) -> float | None:
