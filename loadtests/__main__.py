@@ -11,7 +11,7 @@ from rich.progress import track
 from loadtests import encoders
 from loadtests.bench import Bench
 from loadtests.peers.registry import PEERS
-from loadtests.results import Results, Row, load_average, machine
+from loadtests.results import Results, load_average, machine
 from loadtests.scenarios import SCENARIOS
 from loadtests.service import MODELS, serving
 
@@ -41,10 +41,8 @@ def main() -> None:
         )
         for name in track(args.scenarios or list(SCENARIOS), description="measuring"):
             load = load_average()
-            rows: list[Row] = []
             for row in SCENARIOS[name](bench):
-                rows.append(row)
-                kept.put(name, rows, f"{load:.1f} to {load_average():.1f}")
+                kept.put(name, row, f"{load:.1f} to {load_average():.1f}")
     text = f"{describe(args)}\n\n{kept.table(list(SCENARIOS))}"
     Console().print(text, markup=False, soft_wrap=True)
     if args.write:

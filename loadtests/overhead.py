@@ -24,7 +24,7 @@ from visreward.protocol import ScoreResponse
 
 RULE_REQUESTS = 64
 ITEMS = 64
-ECHO_SECONDS = 3.0
+ECHO_SECONDS = 1.5
 ECHO_CALLERS = 16
 
 

@@ -20,6 +20,7 @@ from visreward_service.models.base import Model
 from visreward_service.models.images import FORMATS, decode
 
 SIDE = 224
+LIMIT = 77
 PICTURES = 32
 
 
@@ -107,7 +108,7 @@ def texts(bench: Bench) -> list[Row]:
     rates: dict[str, list[float]] = {"own": [], "padded": []}
     for _ in range(bench.repeats):
         rates["own"].append(per_second(lambda: encode(model, tokens), len(tokens)))
-        padded = [type(one)((*one.ids, *one.ids[-1:] * (77 - len(one.ids))), 77) for one in tokens]
+        padded = [filled(one) for one in tokens]
         rates["padded"].append(per_second(lambda: encode(model, padded), len(tokens)))  # noqa: B023
     own, whole = (max(rates[name]) for name in ("own", "padded"))
     mean = sum(len(one.ids) for one in tokens) / len(tokens)
@@ -115,6 +116,12 @@ def texts(bench: Bench) -> list[Row]:
     return [
         Row("texts", "visreward's encoder", own, "padded to 77", whole, unit="texts/s", aim="≥ 3", note=note)
     ]
+
+
+def filled(tokens: Any) -> Any:
+    """Return a text of 77 tokens, which costs what one padded to 77 does: behind the end nothing is read."""
+    ids = tokens.ids
+    return type(tokens)((*ids[:-1], *ids[1:2] * (LIMIT - len(ids)), ids[-1]), LIMIT)
 
 
 def encode(model: Model, tokens: Sequence[Any]) -> None:

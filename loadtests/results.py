@@ -48,15 +48,16 @@ HEAD = (
 
 
 class Results:
-    """What was measured, by scenario, in a file: scenarios that are run one by one add up to one table."""
+    """What was measured, in a file: scenarios and peers that are run one by one add up to one table."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def put(self, scenario: str, rows: Sequence[Row], load: str) -> None:
-        """Keep a scenario's rows in the place of those from before."""
+    def put(self, scenario: str, row: Row, load: str) -> None:
+        """Keep a row of a scenario, in the place of the one of the same system from before."""
         kept = self._read()
-        kept[scenario] = {"load": load, "rows": [asdict(row) for row in rows]}
+        key = f"{row.scenario}/{row.system}/{row.baseline}"
+        kept.setdefault(scenario, {})[key] = {"load": load, "row": asdict(row)}
         self._path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
     def table(self, scenarios: Sequence[str]) -> str:
@@ -64,8 +65,8 @@ class Results:
         kept = self._read()
         lines: list[Sequence[str]] = [HEAD, ["---"] * len(HEAD)]
         for scenario in scenarios:
-            if found := kept.get(scenario):
-                lines += [[*Row(**row).cells(), found["load"]] for row in found["rows"]]
+            found = kept.get(scenario, {}).values()
+            lines += [[*Row(**one["row"]).cells(), one["load"]] for one in found]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def _read(self) -> dict[str, Any]:

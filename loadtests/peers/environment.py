@@ -71,7 +71,9 @@ TORCHMETRICS = Environment(
     "torchmetrics", (TORCH, "torchmetrics==1.9.0", "transformers==4.47.1", "pillow", "numpy")
 )
 INFINITY = Environment(
-    "infinity", (TORCH, "infinity-emb[server,torch,vision]==0.0.78"), ("torchvision", "timm")
+    "infinity",
+    (TORCH, "infinity-emb[server,torch,vision]==0.0.78", "aiohttp", "requests"),
+    ("torchvision", "timm"),
 )
 RAY = Environment(
     "ray", (TORCH, "transformers==5.23.0", "ray[serve]==2.60.0", "orjson", "pybase64", "pillow")
