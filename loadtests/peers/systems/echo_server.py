@@ -50,17 +50,9 @@ def serve_bare(port: int) -> None:
 
 def serve_litserve(port: int) -> None:
     """LitServe with one worker."""
-    import litserve
+    from loadtests.peers.systems.litserve_echo import serve
 
-    class Echo(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
-        def setup(self, device: str) -> None:
-            del device
-
-        def predict(self, document: Any) -> Any:
-            return document
-
-    server = litserve.LitServer(Echo(api_path="/score"), accelerator="cpu", timeout=600)
-    server.run(port=port, generate_client_file=False, num_api_servers=1, log_level="warning")
+    serve(port)
 
 
 def serve_ray(port: int) -> None:
