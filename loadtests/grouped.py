@@ -151,7 +151,7 @@ def beside(bench: Bench, name: str, peer: Peer, bare: Runner, grpo: Row) -> Row:
                 race.note(part, run(part), bare(step), step)
     except (NotInstalledError, RuntimeError, httpx.HTTPError) as error:
         reason = str(error).replace("|", "/")[:120]
-        return Row("grpo", peer.name, 0.0, "bare forward", note=f"did not run: {reason}")
+        return Row("grpo", peer.name, None, "bare forward", note=f"did not run: {reason}")
     row = race.row("grpo", peer.name, "–", "pair by pair" if peer.traffic == "pairs" else "whole groups")
     assert row.ratio is not None
     assert grpo.ratio is not None

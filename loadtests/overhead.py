@@ -91,7 +91,7 @@ def echo(bench: Bench) -> list[Row]:
                 try:
                     ports[system] = stack.enter_context(echo_server(bench, environment, kind))
                 except (NotInstalledError, RuntimeError) as error:
-                    rows.append(Row(f"echo, {name}", system, 0.0, unit="req/s", note=f"did not run: {error}"))
+                    rows.append(Row(f"echo, {name}", system, None, note=f"did not run: {error}"))
             rates: dict[str, list[tuple[float, float]]] = {system: [] for system in ports}
             for _ in range(bench.repeats):
                 for system, port in ports.items():

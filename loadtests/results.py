@@ -15,7 +15,8 @@ class Row:
 
     scenario: str
     system: str
-    rate: float
+    rate: float | None
+    """None where the system did not run; `note` says why."""
     baseline: str = "–"
     baseline_rate: float | None = None
     unit: str = "items/s"
@@ -26,13 +27,14 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        return None if not self.baseline_rate else self.rate / self.baseline_rate
+        return self.rate / self.baseline_rate if self.rate is not None and self.baseline_rate else None
 
     def cells(self) -> list[str]:
         """Return the columns of the table."""
         ratio = "–" if self.ratio is None else f"{self.ratio:.2f}"
-        beside = "–" if self.baseline_rate is None else f"{number(self.baseline_rate)} {self.unit}"
-        measured = f"{number(self.rate)} {self.unit}"
+        measured, beside = (
+            "–" if rate is None else f"{number(rate)} {self.unit}" for rate in (self.rate, self.baseline_rate)
+        )
         return [self.scenario, self.system, measured, self.baseline, beside, ratio, self.aim, self.note]
 
 
