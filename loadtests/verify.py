@@ -2,7 +2,7 @@
 
 Rates are answers per second of processor time, the workers' included, so that they are those of one core and
 hold on a machine that others use too. No number and no formula comes twice; letters do, as in training, and
-their verdicts are remembered.
+their verdicts are remembered. Items are made beforehand: parsing a request is none of a verifier's work.
 """
 
 import asyncio
@@ -98,9 +98,8 @@ class Scorer:
         self._choice = Answer(AnswerParams(kind="choice"), Catalog())
         self._pool = pool
 
-    async def judge(self, pairs: Sequence[Pair]) -> list[float]:
+    async def judge(self, pairs: Sequence[Pair], subjects: Sequence[Subject]) -> list[float]:
         """Return how right each answer is; a failed call ends the bench."""
-        subjects = [_subject(pair) for pair in pairs]
         scorers = [self._choice if pair.is_choice else self._math for pair in pairs]
         asked = [scorer.prepare(subject) for scorer, subject in zip(scorers, subjects)]
         calls = [unit for units in asked for unit in units if isinstance(unit, RuleCall)]
@@ -113,7 +112,8 @@ class Scorer:
         ]
 
 
-def _subject(pair: Pair) -> Subject:
+def build_subject(pair: Pair) -> Subject:
+    """Return the answer as the item that a request's parser would have made of it."""
     item = Item.model_construct(id="", completion=pair.given, reference=Reference(answer=pair.gold))
     return Subject(item, {"completion": pair.given})
 
@@ -159,8 +159,9 @@ async def measure(share: Share, scorers: dict[str, Scorer], repeats: int) -> dic
         for place, (name, scorer) in enumerate(scorers.items()):
             seed = 1_000_003 * repeat + place
             pairs = list(islice(share.pairs(seed), share.num_answers))
+            subjects = [build_subject(pair) for pair in pairs]
             before = spent_seconds()
-            found = await scorer.judge(pairs)
+            found = await scorer.judge(pairs, subjects)
             rates[name].append(len(pairs) / (spent_seconds() - before))
             check(name, pairs, found)
         pairs = list(islice(share.pairs(1_000_003 * repeat + len(scorers)), share.num_direct))

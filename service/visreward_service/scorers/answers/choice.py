@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from visreward_service.scorers.answers import notation
 from visreward_service.scorers.answers.kind import Kind
@@ -37,6 +38,7 @@ class ChoiceOptions:
     """From the item: the options' texts, in the order of the letters."""
 
 
+@lru_cache(maxsize=1024)
 def _allowed(options: ChoiceOptions) -> str:
     number = len(options.choices) if options.choices else ord(LAST_LETTER) - ord("A") + 1
     return "".join(chr(ord("A") + place) for place in range(min(number, 26)))
@@ -69,8 +71,10 @@ def _named(text: str, allowed: str) -> set[str]:
 
 
 def _by_text(text: str, options: ChoiceOptions) -> str | None:
+    if not options.choices:
+        return None
     wanted = normal_words(text)
-    matches = [place for place, choice in enumerate(options.choices or ()) if normal_words(choice) == wanted]
+    matches = [place for place, choice in enumerate(options.choices) if normal_words(choice) == wanted]
     return chr(ord("A") + matches[0]) if len(matches) == 1 and wanted else None
 
 
