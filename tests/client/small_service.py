@@ -263,6 +263,8 @@ class Server(ThreadingHTTPServer):
     # Waiting for handlers would wait for connections that a client keeps open on purpose.
     block_on_close = False
     daemon_threads = True
+    # With the usual 5 a burst of connections overflows it, and some come a whole second later.
+    request_queue_size = 128
 
 
 @contextmanager
