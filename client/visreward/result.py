@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
 from visreward.errors import ItemError
-from visreward.groups import summarise
 from visreward.items import Prepared, Sendable
 from visreward.protocol import CacheUse, Code, ErrorBody, GroupSummary, ItemResult, ScoreResponse, Work
+from visreward.protocol.statistics import summarise
 from visreward.split import Chunk
 
 OnItemError: TypeAlias = Literal["raise", "mask"] | float

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.client.small_service import Fault, SmallService
 from visreward import AsyncRewardClient, InvalidRequestError, Limits, RewardClient, ScoreResult
-from visreward.groups import summarise
 from visreward.items import Sendable
 from visreward.protocol import Code
+from visreward.protocol.statistics import summarise
 from visreward.split import Bounds, split
 
 Score = Callable[..., ScoreResult]

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from visreward.protocol import GroupSummary, ItemResult
+from visreward.protocol.statistics import summarise
 from visreward_service.engine.combine import to_error
 from visreward_service.engine.plan import Plan
 from visreward_service.recipes.steps import Member
-from visreward_service.recipes.steps.aggregate import average, deviate
 from visreward_service.scorers.base import Fault
 
 
@@ -50,14 +50,4 @@ def _apply(item: ItemResult, reward: float | Fault | None) -> ItemResult:
 
 
 def _summary(group: str, items: Sequence[ItemResult], facts: Mapping[str, Any]) -> GroupSummary:
-    rewards = [item.reward for item in items]
-    scored = [reward for reward in rewards if reward is not None]
-    return GroupSummary(
-        group=group,
-        num_items=len(rewards),
-        num_scored=len(scored),
-        mean=average(rewards),
-        std=deviate(rewards),
-        tied=len(scored) > 1 and min(scored) == max(scored),
-        **facts,
-    )
+    return summarise(group, [item.reward for item in items], **facts)

@@ -1,4 +1,4 @@
-"""What the values of a group say as a whole: means, pass rates, classes, filters, gates, tamed sums. Pure.
+"""What a recipe's steps make of the values of a group: pass rates, classes, filters, gates, tamed sums. Pure.
 
 A group is the list of values of the items that answer one prompt; None stands for an item without a value.
 Values that are missing are left out and never taken for 0. Where the numbers come from, and who asks, is not
@@ -6,54 +6,19 @@ known here.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Values = Sequence[float | None]
+from visreward.protocol.statistics import Values, average, deviate, present
+
 Class = Literal["easy", "medium", "hard"]
 Threshold = Literal["mean", "median"] | float
 
 
-def average(values: Values) -> float | None:
-    """Return the mean of the values that are there; None where there are none.
-
-    The mean of equal values is that value, whatever rounding would make of their sum.
-    """
-    scored = _present(values)
-    if not scored:
-        return None
-    if min(scored) == max(scored):
-        return scored[0]
-    try:
-        return math.fsum(scored) / len(scored)
-    except OverflowError:
-        return math.fsum(value / len(scored) for value in scored)
-
-
-def deviate(values: Values) -> float | None:
-    """Return the population standard deviation; exactly 0.0 for equal values.
-
-    None where there are no values, and where their distances are beyond a double.
-    """
-    scored, mean = _present(values), average(values)
-    if mean is None:
-        return None
-    if min(scored) == max(scored):
-        return 0.0
-    distances = [value - mean for value in scored]
-    try:
-        return math.sqrt(math.fsum(distance**2 for distance in distances) / len(scored))
-    except OverflowError:
-        largest = max(map(abs, distances))
-        if math.isinf(largest):
-            return None
-        return largest * math.sqrt(math.fsum((one / largest) ** 2 for one in distances) / len(scored))
-
-
 def rate_passed(values: Values, threshold: float = 1.0) -> float | None:
     """Return the share of the values that reach the threshold, None where there are none."""
-    scored = _present(values)
+    scored = present(values)
     return sum(value >= threshold for value in scored) / len(scored) if scored else None
 
 
@@ -66,7 +31,7 @@ def classify(
     is missing, and where there are fewer than `rollouts`. The official code counts those too, as
     `count_short` does, and takes a question with 7 right answers of 7 for medium.
     """
-    scored = _present(values)
+    scored = present(values)
     if not scored or len(scored) < len(values) or (len(scored) < rollouts and not count_short):
         return None
     passed = sum(value >= threshold for value in scored)
@@ -132,10 +97,6 @@ def tame(
     tamed = tuple(name for name, variation in variations.items() if variation > limit)
     used = {name: _log(components[name]) if name in tamed else components[name] for name in weights}
     return Tamed(tuple(_total(used, weights, index) for index in range(len(whole))), tamed)
-
-
-def _present(values: Values) -> list[float]:
-    return [value for value in values if value is not None]
 
 
 def _vary(values: Values) -> float | None:
