@@ -22,7 +22,7 @@ from visreward_service.models.bundled.facts import (
     facts_of_texts,
     facts_of_things,
 )
-from visreward_service.scenes.claims import Claim, Existence, Noun, Setting
+from visreward_service.scenes.claims import Existence, Noun, Setting
 from visreward_service.scenes.grammar import (
     Caption,
     Description,
@@ -127,11 +127,18 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], end: int) -> Ids:
 
 @dataclass(frozen=True, kw_only=True)
 class Phrase:
-    """A text with the attributes that it gives."""
+    """A text and what it says."""
 
     text: str
-    attributes: tuple[int, ...]
-    claim: Claim
+    claim: Existence | Setting
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        """`ATTRIBUTES` by number, OPEN where the text leaves one open."""
+        if isinstance(self.claim, Setting):
+            return numbered(None, None, None, None, None, (self.claim.kind, self.claim.colour))
+        noun = self.claim.noun
+        return numbered(noun.size, noun.colour, noun.shape, noun.count, self.claim.place)
 
 
 def numbered(*values: object) -> tuple[int, ...]:
@@ -157,7 +164,7 @@ def phrase_of(noun: Noun, random: Random) -> Phrase:
         noun = replace(noun, count=1)
     text = random.choice((indefinite, definite, bare))(noun)
     claim = Existence(noun=replace(noun, count=None))
-    return Phrase(text=text, attributes=numbered(noun.size, noun.colour, noun.shape), claim=claim)
+    return Phrase(text=text, claim=claim)
 
 
 def statements(scene: Scene, random: Random) -> Iterator[Phrase]:
@@ -168,19 +175,16 @@ def statements(scene: Scene, random: Random) -> Iterator[Phrase]:
     for count in (group.count, random.choice([n for n in COUNTS if n != group.count])):
         noun = Noun(count=count, colour=group.colour, shape=group.shape)
         text = f"{NUMBERS[count]} {bare(noun)}"
-        attributes = numbered(None, group.colour, group.shape, count)
-        yield Phrase(text=text, attributes=attributes, claim=Existence(noun=noun))
+        yield Phrase(text=text, claim=Existence(noun=noun))
     group = random.choice(scene.groups)
     noun = Noun(colour=group.colour, shape=group.shape) if random.random() < 0.5 else Noun()
     for place in (group.place, random.choice(ALL_PLACES)):
         text = f"{indefinite(noun)} {random.choice(PLACE_WORDINGS[place])}"
-        attributes = numbered(None, noun.colour, noun.shape, None, place)
-        yield Phrase(text=text, attributes=attributes, claim=Existence(noun=noun, place=place))
+        yield Phrase(text=text, claim=Existence(noun=noun, place=place))
     actual = (scene.background.kind, scene.background.colour)
     for kind, colour in (actual, random.choice(SETTINGS)):
         text = f"the background is {SETTING_WORDINGS[kind].format(colour=colour)}"
-        attributes = numbered(None, None, None, None, None, (kind, colour))
-        yield Phrase(text=text, attributes=attributes, claim=Setting(kind=kind, colour=colour))
+        yield Phrase(text=text, claim=Setting(kind=kind, colour=colour))
 
 
 def build_batch(pool: Sequence[Scene], plan: Plan, tokenizer: Tokenizer, *, end: int, seed: int) -> Batch:
