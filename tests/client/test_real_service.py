@@ -6,53 +6,29 @@ import io
 import json
 import re
 import shlex
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from tests.client.calls import call_each
+from tests.running import running
 from tests.service.scenes_data import item, picture
 from visreward import AsyncRewardClient, ItemError, Limits, RewardClient, UnknownNameError
 from visreward.cli.program import run_program
 from visreward.protocol import Code
-from visreward_service.main import build_engine
-from visreward_service.rest import create_app
 from visreward_service.settings import RuleSettings, Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "client.md"
 STAGE_1 = "pebr-r1/stage1"
 
 
-class Server(uvicorn.Server):
-    """uvicorn in a thread, which must leave the process's signals alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    settings = Settings(rules=RuleSettings(workers=1), cpu_threads=2)
-    app = create_app(settings, build_engine(settings))
-    config = uvicorn.Config(app, port=0, ws="none", log_config=None, access_log=False)
-    server = Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            thread.join(timeout=0.01)
-            assert thread.is_alive()
-        port = server.servers[0].sockets[0].getsockname()[1]
+    with running(Settings(rules=RuleSettings(workers=1), cpu_threads=2)) as port:
         yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def with_bytes(one: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -1,27 +1,15 @@
 """A real service on a real port, as a trainer meets it, and services that are gone or never answer."""
 
-import contextlib
 import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from tests.client.adapters.material import GATED, Service
+from tests.running import running
 from visreward.adapters.session import close_sessions
-from visreward_service.main import build_engine
-from visreward_service.rest import create_app
 from visreward_service.settings import RuleSettings, Settings
-
-
-class Server(uvicorn.Server):
-    """uvicorn in a thread, which must leave the process's signals alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -31,20 +19,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     settings = Settings(
         rules=RuleSettings(workers=1), cpu_threads=2, cache_bytes=2**26, recipe_folders=[folder]
     )
-    app = create_app(settings, build_engine(settings))
-    config = uvicorn.Config(app, port=0, ws="none", log_config=None, access_log=False)
-    server = Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            thread.join(timeout=0.01)
-            assert thread.is_alive()
-        port = server.servers[0].sockets[0].getsockname()[1]
+    with running(settings) as port:
         yield Service(f"http://127.0.0.1:{port}")
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(autouse=True)
