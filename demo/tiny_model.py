@@ -3,7 +3,7 @@ tokenizer made from a handful of texts. Nothing is downloaded; the weights are r
 them."""
 
 # The schemas come before everything that loads transformers.
-from visreward_trainer import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 
 # isort: split
 import json

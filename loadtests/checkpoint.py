@@ -28,7 +28,7 @@ def _save_network(folder: Path) -> None:
     import torch
 
     # The schemas come before transformers, whose CLIP classes import torchvision.
-    from visreward_service.models import torchvision_schemas  # noqa: F401
+    from visreward import torchvision_schemas  # noqa: F401
 
     from transformers import CLIPConfig, CLIPModel  # isort: skip
 

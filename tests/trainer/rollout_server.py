@@ -6,7 +6,7 @@ adapters as a restarted one does, and to go on with an old adapter under a new n
 """
 
 # The schemas come before everything that loads transformers.
-from visreward_trainer import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 
 # isort: split
 import base64

@@ -1,7 +1,7 @@
 """TRL's settings from a config: batch sizes for any number of processes, and names that differ."""
 
 # The schemas come before everything that loads transformers.
-from visreward_trainer import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 
 # isort: split
 import importlib.util

@@ -5,7 +5,7 @@ and no reward.
 """
 
 # The schemas come before everything that loads transformers.
-from visreward_trainer import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 
 # isort: split
 import re

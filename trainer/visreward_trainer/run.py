@@ -4,7 +4,7 @@ It owns the order of things and what is left behind: checkpoints, metrics, the f
 """
 
 # The schemas come before everything that loads transformers.
-from visreward_trainer import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 
 # isort: split
 import secrets

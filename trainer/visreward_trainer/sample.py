@@ -5,7 +5,7 @@ none of these: it is left for the next run, which begins with what is missing.
 """
 
 # The schemas come before everything that loads transformers.
-from visreward_trainer import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 
 # isort: split
 import json

@@ -8,7 +8,7 @@ server's log-probabilities differ, and reports it.
 """
 
 # The schemas come before everything that loads transformers.
-from visreward_trainer import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 
 # isort: split
 import random

@@ -6,7 +6,7 @@ from typing import Any, cast
 from torch import Tensor
 
 # The schemas come before transformers, whose CLIP classes import torchvision.
-from visreward_service.models import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 from visreward_service.models.base import Model, Pixels
 from visreward_service.models.encoder import Encoder
 from visreward_service.models.errors import ModelError

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 # The schemas come before transformers, whose model classes import torchvision.
-from visreward_service.models import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 from visreward_service.models.base import Model, Pixels
 from visreward_service.models.folder import open_folder, refuse_type
 from visreward_service.models.patches import FGCLIP2_BUDGETS

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 # The schemas come before open_clip, which imports torchvision.
-from visreward_service.models import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 from visreward_service.models.base import Model, Pixels
 from visreward_service.models.devices import check_memory, pick_device, pick_dtype
 from visreward_service.models.encoder import Encoder

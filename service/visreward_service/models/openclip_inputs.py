@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, normalizers
 from torch import nn
 
 # The schemas come before open_clip, which imports torchvision.
-from visreward_service.models import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 from visreward_service.models.base import DecodedImage
 from visreward_service.models.errors import ModelError
 from visreward_service.models.preprocess import Preprocessing

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, normalizers
 from torch import Tensor
 
 # The schemas come before transformers, whose model classes import torchvision.
-from visreward_service.models import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 from visreward_service.models.base import Model, Pixels
 from visreward_service.models.encoder import Encoder
 from visreward_service.models.errors import ModelError

@@ -16,7 +16,7 @@ from tokenizers.models import BPE
 from torch import Tensor, nn
 
 # The schemas come before transformers and open_clip, which import torchvision.
-from visreward_service.models import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 
 import open_clip  # isort: skip
 from open_clip.tokenizer import SimpleTokenizer  # isort: skip

@@ -282,7 +282,7 @@ def test_torchvision_imports_whatever_torch_it_was_built_for() -> None:
         pytest.skip("torchvision is not installed")
     program = (
         "import importlib\n"
-        "from visreward_service.models import torchvision_schemas as schemas\n"
+        "from visreward import torchvision_schemas as schemas\n"
         "import torchvision\n"
         "assert all(map(schemas.is_declared, schemas.SCHEMAS))\n"
         "importlib.reload(schemas)\n"

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 # The schemas come before transformers, whose CLIP classes import torchvision.
-from visreward_service.models import torchvision_schemas  # noqa: F401
+from visreward import torchvision_schemas  # noqa: F401
 from visreward_service.models.networks.packed import encode_packed
 
 from transformers import CLIPConfig, CLIPModel  # isort: skip

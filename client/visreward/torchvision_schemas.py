@@ -9,7 +9,8 @@ installed, and so fails with it. With the two schemas declared, the import succe
 still fails, and nothing in this project calls them.
 
 Importing this module does the declaring. It must run before the first import of torchvision, of open_clip
-and of transformers' model classes. It knows nothing about models.
+and of transformers' model classes. It stands here because the service and the trainer, which both need it,
+stand on this package and not on each other; the client itself never imports it, nor torch.
 """
 
 import importlib.util
