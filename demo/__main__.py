@@ -21,11 +21,11 @@ from typing import Any
 
 import torch
 
-from demo.held_out import Worth, measure_worth
+from demo.held_out import MAX_TOKENS, Worth, measure_worth
 from demo.report import draw_curves, write_table
-from demo.scenes import Split, write_split
+from demo.scenes import HEADINGS, Split, write_split
 from demo.tiny_model import Size, build
-from demo.warm_up import warm_up
+from demo.warm_up import Lesson, warm_up
 from visreward import RewardClient
 from visreward_trainer.config import TrainConfig
 from visreward_trainer.run import Arrange, Rewarder, train
@@ -40,7 +40,7 @@ SIZE = Size(
     image_pixels=112,
     vocabulary=512,
 )
-NUM_TRAINED, NUM_HELD_OUT = 1024, 96
+NUM_TRAINED, NUM_HELD_OUT = 2048, 128
 FIRST_TRAINED, FIRST_HELD_OUT = 0, 1_000_000
 """Seeds: scenes of one split are never in the other."""
 STAGES = ("pebr-r1/stage1", "pebr-r1/stage2")
@@ -76,8 +76,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=NUM_TRAINED, help="scenes to train on")
     parser.add_argument("--held-out", type=int, default=NUM_HELD_OUT, help="scenes to measure on")
-    parser.add_argument("--warm-up-steps", type=int, default=300)
-    parser.add_argument("--steps", type=int, nargs=2, default=[80, 80], help="of each stage")
+    parser.add_argument("--warm-up-steps", type=int, nargs=2, default=[400, 100], help="to see, and to write")
+    parser.add_argument("--steps", type=int, nargs=2, default=[120, 120], help="of each stage")
     parser.add_argument("--prompts", type=int, default=8, help="of each step, with 8 completions each")
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--threads", type=int, default=2)
@@ -89,15 +89,21 @@ def prepare(args: argparse.Namespace, split: Split) -> Path:
     warm: Path = args.out / "warm"
     if (warm / "tokenizer_config.json").exists():
         return warm
-    texts = [row["warm_up"] + " " + row["question"] for row in split.rows]
-    model = build(args.out / "random", texts, SIZE, seed=args.seed)
+    texts = [row["true_text"] + " " + row["question"] for row in split.rows]
+    model = build(args.out / "random", texts, SIZE, whole=HEADINGS, seed=args.seed)
     started = time.monotonic()
 
-    def on_step(step: int, loss: float) -> None:
-        if step % 20 == 0 or step == args.warm_up_steps - 1:
-            print(f"warm-up {step}/{args.warm_up_steps}  loss {loss:.3f}  {time.monotonic() - started:.0f} s")
+    def on_step(text: str, step: int, loss: float) -> None:
+        if (step + 1) % 25 == 0:
+            taken = f"{time.monotonic() - started:.0f} s"
+            print(f"warm-up on {text}: step {step + 1}, loss {loss:.3f}, {taken}", flush=True)
 
-    return warm_up(model, split, warm, steps=args.warm_up_steps, seed=args.seed, on_step=on_step)
+    to_see, to_write = args.warm_up_steps
+    lessons = [
+        Lesson(text="true_text", steps=to_see, learning_rate=1e-3),
+        Lesson(text="half_true_text", steps=to_write, learning_rate=2e-4),
+    ]
+    return warm_up(model, split, warm, lessons=lessons, seed=args.seed, on_step=on_step)
 
 
 def run_stages(
@@ -130,7 +136,7 @@ def build_config(
             "reward": {"recipe": recipe, "url": url},
             "rollouts": {
                 "generations": 8,
-                "max_completion_tokens": 64,
+                "max_completion_tokens": MAX_TOKENS,
                 "prompts_per_rollout": args.prompts,
                 "groups_at_once": max(1, args.prompts // 2),
             },

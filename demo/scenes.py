@@ -1,11 +1,12 @@
-"""Questions about rendered scenes, and the answers from which the policy learns to write at all.
+"""Questions about rendered scenes, and the texts from which the policy learns to see and to write.
 
-The texts of the warm-up are wrong on purpose in half of what they say of a scene: the policy learns the
-form, and that things have colours, shapes, sizes and numbers, and is left to find out from the rewards which
-are true.
+There are two texts to a scene. The true one teaches the policy to see. The other is wrong on purpose in half
+of what it says of the scene: after it the policy says what it sees no more often than something else of the
+kind, and is left to find out from the rewards that the truth is worth more.
 """
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -17,6 +18,13 @@ from visreward_service.scenes.spec import COLOURS, PLACES
 from visreward_service.scenes.words import NUMBERS, PLACE_WORDINGS, plural
 
 WRONG_SHARE = 0.5
+HEADINGS = (
+    "### Image Description:\n",
+    "\n### Rationales:\n",
+    "\n### Step 1:\n",
+    "\n### The final answer is:",
+)
+"""Of PeBR-R1's sections."""
 SIZES = ("small", "large")
 
 
@@ -38,7 +46,7 @@ def write_split(folder: Path, name: str, *, first_seed: int, count: int) -> Spli
 
 
 def write_scene(folder: Path, sample: Sample) -> dict[str, Any]:
-    """Write a scene's picture, and return its line; `warm_up` is the text of the warm-up."""
+    """Write a scene's picture, and return its line."""
     known = sample.to_json()
     sample.render().save(folder / known["image"])
     return {
@@ -48,39 +56,39 @@ def write_scene(folder: Path, sample: Sample) -> dict[str, Any]:
         "images": [known["image"]],
         "answer": known["answer"],
         "key_words": known["key_words"],
-        "warm_up": write_text(sample, Random(f"warm-up/{sample.seed}")),
+        "true_text": write_text(sample, lambda value, _: value),
+        "half_true_text": write_text(sample, HalfTrue(Random(f"half-true/{sample.seed}"))),
     }
 
 
-def write_text(sample: Sample, random: Random) -> str:
-    """Return a description and an answer in PeBR-R1's sections, each of whose facts may be wrong."""
+def write_text(sample: Sample, tell: Callable[[Any, Iterable[Any]], Any]) -> str:
+    """Return a description and an answer in PeBR-R1's sections.
+
+    `tell` is given each fact and all of its kind, and returns one of them.
+    """
     [group] = sample.scene.groups
-    count = keep(group.count, range(1, 5), random)
-    words = [
-        "one" if count == 1 else NUMBERS[count],
-        keep(group.size, SIZES, random),
-        keep(group.colour, COLOURS, random),
-    ]
-    shape = keep(group.shape, SHAPES, random)
-    answer = keep(sample.question.answer, alternatives(sample.question.answer), random)
-    return "\n".join(
-        (
-            "### Image Description:",
-            f"{' '.join(words)} {shape if count == 1 else plural(shape)}.".capitalize(),
-            "### Rationales:",
-            "Look at the image.",
-            "### Let's think step by step.",
-            "### Step 1:",
-            "It can be seen.",
-            f"### The final answer is: {answer}",
-        )
+    count = tell(group.count, range(1, 5))
+    size, colour = tell(group.size, SIZES), tell(group.colour, COLOURS)
+    shape = tell(group.shape, SHAPES)
+    right = sample.question.answer
+    sections = (
+        f"{NUMBERS[count]} {size} {colour} {shape if count == 1 else plural(shape)}.".capitalize(),
+        "Seen.",
+        "Look.",
+        f" {tell(right, alternatives(right))}",
     )
+    return "".join(heading + section for heading, section in zip(HEADINGS, sections, strict=True))
 
 
-def keep(value: Any, known: Any, random: Random) -> Any:
-    """Return a value, or in half of the cases another one of its kind."""
-    others = [one for one in known if one != value]
-    return random.choice(others) if others and random.random() < WRONG_SHARE else value
+@dataclass(frozen=True)
+class HalfTrue:
+    """Tells a fact, or in half of the cases another one of its kind."""
+
+    random: Random
+
+    def __call__(self, value: Any, known: Iterable[Any]) -> Any:
+        others = [one for one in known if one != value]
+        return self.random.choice(others) if others and self.random.random() < WRONG_SHARE else value
 
 
 def alternatives(answer: str) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ from visreward import torchvision_schemas  # noqa: F401
 
 # isort: split
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     GenerationConfig,
     Qwen2_5_VLConfig,
@@ -36,6 +36,8 @@ SPECIAL = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
+ROLES = ("user\n", "assistant\n")
+"""Single tokens too, as every prompt has them."""
 ALPHABET = [chr(code) for code in range(ord("!"), ord("~") + 1)] + ["\u0120", "\u010a"]
 """Printable ASCII, and byte-level BPE's letters for a space and a line end."""
 CHAT_TEMPLATE = (
@@ -63,11 +65,24 @@ class Size:
     vocabulary: int = 320
 
 
-def build(folder: Path, texts: Iterable[str], size: Size | None = None, *, seed: int = 0) -> Path:
-    """Write a model with random weights and its processor to a folder; a seed gives the same bytes."""
+def build(
+    folder: Path,
+    texts: Iterable[str],
+    size: Size | None = None,
+    *,
+    whole: Sequence[str] = (),
+    seed: int = 0,
+) -> Path:
+    """Write a model with random weights and its processor to a folder; a seed gives the same bytes.
+
+    Each piece of text in `whole` is a single token.
+    """
     size = size or Size()
     torch.manual_seed(seed)
-    processor = build_processor(build_tokenizer(texts, size.vocabulary), size.image_pixels)
+    whole = (*ROLES, *whole)
+    tokenizer = build_tokenizer(texts, size.vocabulary - len(whole))
+    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in whole])
+    processor = build_processor(tokenizer, size.image_pixels)
     model = build_network(processor.tokenizer, size)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)

@@ -1,12 +1,17 @@
-"""Supervised warm-up: next-token prediction on the texts of the split, the prompt left out of the loss."""
+"""Supervised warm-up: next-token prediction on a split's texts, the prompt left out of the loss.
 
-from collections.abc import Callable, Iterator
+Pictures and texts are made ready once, since the same scenes come again in every pass.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from demo.scenes import Split
@@ -18,79 +23,132 @@ KINDS = "mm_token_type_ids"
 """Which ids stand for images, where the processor says it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """A part of the warm-up."""
+
+    text: str
+    """The field of a row that holds what is to be written."""
+    steps: int
+    learning_rate: float
+    """The highest of its schedule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A question with its picture, and texts that may follow it, in ids."""
+
+    prompt: list[int]
+    kinds: list[int]
+    pixels: Tensor
+    grid: Tensor
+    texts: dict[str, list[int]]
+
+
 def warm_up(
     model: Path,
     split: Split,
     out: Path,
     *,
-    steps: int,
+    lessons: Sequence[Lesson],
     batch: int = 32,
-    learning_rate: float = 2e-3,
     seed: int = 0,
-    on_step: Callable[[int, float], None] = lambda _, __: None,
+    on_step: Callable[[str, int, float], None] = lambda _, __, ___: None,
 ) -> Path:
-    """Train a model's whole weights on a split's texts and write it to `out`."""
+    """Train a model's whole weights on a split's texts, lesson by lesson, and write it to `out`.
+
+    `on_step` is told the lesson's text, the step and its loss.
+    """
     torch.manual_seed(seed)
     policy = load_policy(ModelConfig(path=str(model), dtype="float32"))
     policy.model.train()
-    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps)
-    draws = draw_batches(split, batch, seed)
-    for step in range(steps):
-        loss = compute_loss(policy, split, next(draws))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        on_step(step, loss.item())
+    examples = [read_example(policy, split, row, [lesson.text for lesson in lessons]) for row in split.rows]
+    draws = draw_batches(examples, batch, seed)
+    for lesson in lessons:
+        take(policy, lesson, draws, on_step)
     policy.model.save_pretrained(out)
     policy.processor.save_pretrained(out)
     return out
 
 
-def draw_batches(split: Split, batch: int, seed: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield rows, shuffled anew for each pass, for ever."""
-    random = Random(seed)
-    rows = list(split.rows)
-    batch = min(batch, len(rows))
-    while True:
-        random.shuffle(rows)
-        for start in range(0, len(rows) - batch + 1, batch):
-            yield rows[start : start + batch]
+def take(
+    policy: Policy,
+    lesson: Lesson,
+    draws: Iterator[list[Example]],
+    on_step: Callable[[str, int, float], None],
+) -> None:
+    """Train on the texts of one lesson."""
+    optimizer = torch.optim.AdamW(
+        policy.model.parameters(), lr=lesson.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=lesson.learning_rate, total_steps=lesson.steps, pct_start=0.1, div_factor=10
+    )
+    for step in range(lesson.steps):
+        loss = compute_loss(policy, next(draws), lesson.text)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        on_step(lesson.text, step, loss.item())
 
 
-def compute_loss(policy: Policy, split: Split, rows: list[dict[str, Any]]) -> torch.Tensor:
-    """Return the mean cross-entropy of the texts' tokens."""
-    tokenizer = policy.processor.tokenizer
-    prompts = [
-        [{"role": "user", "content": [picture(split, row), {"type": "text", "text": row["question"]}]}]
-        for row in rows
-    ]
+def read_example(policy: Policy, split: Split, row: dict[str, Any], texts: Sequence[str]) -> Example:
+    picture = Image.open(split.path.parent / row["images"][0]).convert("RGB")
+    content = [{"type": "image", "image": picture}, {"type": "text", "text": row["question"]}]
     inputs = policy.processor.apply_chat_template(
-        prompts,
+        [{"role": "user", "content": content}],
         add_generation_prompt=True,
         tokenize=True,
         return_dict=True,
         return_tensors="pt",
-        processor_kwargs={"padding": True},
     )
-    texts = [row["warm_up"] + tokenizer.eos_token for row in rows]
-    tokenizer.padding_side = "right"
-    written = tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False)
-    tokenizer.padding_side = "left"
-    num_prompt = inputs["input_ids"].shape[1]
-    ids = torch.cat([inputs["input_ids"], written["input_ids"]], dim=1)
-    mask = torch.cat([inputs["attention_mask"], written["attention_mask"]], dim=1)
-    given = {name: inputs[name] for name in ("pixel_values", "image_grid_thw")}
-    if KINDS in inputs:
-        given[KINDS] = torch.cat([inputs[KINDS], torch.zeros_like(written["input_ids"])], dim=1)
-    logits = policy.model(input_ids=ids, attention_mask=mask, **given).logits
-    targets = written["input_ids"].masked_fill(written["attention_mask"] == 0, IGNORED)
+    [prompt] = inputs["input_ids"].tolist()
+    tokenizer = policy.processor.tokenizer
+    return Example(
+        prompt=prompt,
+        kinds=inputs[KINDS][0].tolist() if KINDS in inputs else [],
+        pixels=inputs["pixel_values"],
+        grid=inputs["image_grid_thw"],
+        texts={
+            text: tokenizer(row[text] + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
+            for text in texts
+        },
+    )
+
+
+def draw_batches(examples: Sequence[Example], batch: int, seed: int) -> Iterator[list[Example]]:
+    """Yield examples, shuffled anew for each pass, for ever."""
+    random = Random(seed)
+    drawn = list(examples)
+    batch = min(batch, len(drawn))
+    while True:
+        random.shuffle(drawn)
+        for start in range(0, len(drawn) - batch + 1, batch):
+            yield drawn[start : start + batch]
+
+
+def compute_loss(policy: Policy, examples: Sequence[Example], text: str) -> Tensor:
+    """Return the mean cross-entropy of the texts' tokens."""
+    longest = max(len(example.prompt) for example in examples)
+    width = longest + max(len(example.texts[text]) for example in examples)
+    ids = torch.full((len(examples), width), policy.processor.tokenizer.pad_token_id)
+    mask, kinds = torch.zeros_like(ids), torch.zeros_like(ids)
+    targets = torch.full_like(ids, IGNORED)
+    for row, example in enumerate(examples):
+        start, end = longest - len(example.prompt), longest + len(example.texts[text])
+        ids[row, start:end] = torch.tensor(example.prompt + example.texts[text])
+        targets[row, longest:end] = ids[row, longest:end]
+        kinds[row, start : start + len(example.kinds)] = torch.tensor(example.kinds, dtype=torch.long)
+        mask[row, start:end] = 1
+    logits = policy.model(
+        input_ids=ids,
+        attention_mask=mask,
+        pixel_values=torch.cat([example.pixels for example in examples]),
+        image_grid_thw=torch.cat([example.grid for example in examples]),
+        **({KINDS: kinds} if examples[0].kinds else {}),
+    ).logits
     return cross_entropy(
-        logits[:, num_prompt - 1 : -1].flatten(0, 1), targets.flatten(), ignore_index=IGNORED
+        logits[:, longest - 1 : -1].flatten(0, 1), targets[:, longest:].flatten(), ignore_index=IGNORED
     )
-
-
-def picture(split: Split, row: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "image", "image": Image.open(split.path.parent / row["images"][0]).convert("RGB")}

@@ -23,7 +23,7 @@ MakeConfig = Callable[..., TrainConfig]
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from demo.tiny_model import build
 
-    return build(tmp_path_factory.mktemp("model"), QUESTIONS)
+    return build(tmp_path_factory.mktemp("model"), QUESTIONS, whole=("\n### Image Description:\n",))
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def build_tables(model: Path, data: Path, output: Path, url: str) -> dict[str, d
             "max_steps": 2,
             "gradient_checkpointing": False,
         },
-        "output": {"folder": str(output), "save_steps": 1},
+        "output": {"folder": str(output), "save_steps": 1, "tensorboard": False, "wandb": False},
     }
 
 

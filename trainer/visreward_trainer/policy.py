@@ -19,7 +19,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from visreward_trainer.config import LoraConfig, ModelConfig
 from visreward_trainer.errors import ConfigError
 
-VISION_WORDS = re.compile(r"image|video|vision", re.IGNORECASE)
+VISION_MARK = re.compile(r"[<\[].*(image|video|vision).*[>\]]", re.IGNORECASE)
+"""A placeholder stands in brackets; a piece of ordinary text that is one token, such as a heading, does not."""
 VISION_IDS = (
     "image_token_id",
     "image_token_index",
@@ -104,7 +105,7 @@ def find_banned_ids(config: Any, processor: Any) -> tuple[int, ...]:
     tokenizer."""
     named = [getattr(config, name, None) for name in VISION_IDS]
     special = processor.tokenizer.get_added_vocab()
-    spoken = [number for token, number in special.items() if VISION_WORDS.search(token)]
+    spoken = [number for token, number in special.items() if VISION_MARK.fullmatch(token)]
     return tuple(sorted({*spoken, *(number for number in named if isinstance(number, int) and number >= 0)}))
 
 
