@@ -18,7 +18,10 @@ SHORT = (
 @pytest.mark.slow
 def test_the_demonstration_leaves_a_table_a_curve_and_its_figures(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "demo", "--out", str(tmp_path), *SHORT], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "demo", "--out", str(tmp_path), *SHORT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     table = (tmp_path / "table.md").read_text(encoding="utf-8")

@@ -175,8 +175,10 @@ class OutputConfig(Table):
     """Optimizer steps between checkpoints; a multiple of the steps of one rollout."""
     keep_checkpoints: Count = 3
     log_steps: Count = 1
-    tensorboard: bool = False
-    wandb: bool = False
+    tensorboard: bool | None = None
+    """None: where TensorBoard is installed."""
+    wandb: bool | None = None
+    """None: where W&B is installed and the environment asks for it."""
     show_completions: Annotated[int, Field(ge=0)] = 0
     """Completions printed at each log."""
 

@@ -15,6 +15,8 @@ from visreward_trainer.config import TrainConfig
 from visreward_trainer.errors import ConfigError
 
 TENSORBOARD = ("tensorboard", "tensorboardX")
+WANDB_ASKED = ("WANDB_API_KEY", "WANDB_PROJECT", "WANDB_MODE")
+"""Variables that nobody sets who does not want W&B; without one of them it would ask for an account."""
 
 
 def build_grpo_config(config: TrainConfig, banned_ids: tuple[int, ...]) -> GRPOConfig:
@@ -97,14 +99,27 @@ def num_processes() -> int:
 
 
 def find_reporters(config: TrainConfig) -> list[str]:
-    """Return the loggers that are wanted; raise `ConfigError` where one is not installed."""
-    wanted = []
-    if config.output.tensorboard:
-        if not any(importlib.util.find_spec(name) for name in TENSORBOARD):
-            raise ConfigError("output.tensorboard: TensorBoard is not installed; pip install tensorboard")
-        wanted.append("tensorboard")
-    if config.output.wandb:
-        if importlib.util.find_spec("wandb") is None:
-            raise ConfigError("output.wandb: W&B is not installed; pip install wandb")
-        wanted.append("wandb")
-    return wanted
+    """Return TRL's names of the loggers; raise `ConfigError` where one is asked for and not installed.
+
+    Where the settings leave it open, TensorBoard is used if it is installed, since it writes files and asks
+    nobody, and W&B if it is installed and a variable of its own is set.
+    """
+    output = config.output
+    chosen = []
+    if choose("tensorboard", output.tensorboard, TENSORBOARD, wanted=True):
+        chosen.append("tensorboard")
+    if choose("wandb", output.wandb, ("wandb",), wanted=is_wandb_asked()):
+        chosen.append("wandb")
+    return chosen
+
+
+def choose(name: str, setting: bool | None, packages: tuple[str, ...], *, wanted: bool) -> bool:
+    """Return whether a logger is used; `wanted` decides where the setting does not."""
+    is_installed = any(importlib.util.find_spec(package) for package in packages)
+    if setting and not is_installed:
+        raise ConfigError(f"output.{name}: {packages[0]} is not installed; pip install {packages[0]}")
+    return is_installed and (wanted if setting is None else setting)
+
+
+def is_wandb_asked() -> bool:
+    return os.environ.get("WANDB_MODE") != "disabled" and any(os.environ.get(name) for name in WANDB_ASKED)

@@ -20,7 +20,7 @@ from visreward_trainer.config import LoraConfig, ModelConfig
 from visreward_trainer.errors import ConfigError
 
 VISION_MARK = re.compile(r"[<\[].*(image|video|vision).*[>\]]", re.IGNORECASE)
-"""A placeholder stands in brackets; a piece of ordinary text that is one token, such as a heading, does not."""
+"""A placeholder stands in brackets; ordinary text that is one token, such as a heading, does not."""
 VISION_IDS = (
     "image_token_id",
     "image_token_index",

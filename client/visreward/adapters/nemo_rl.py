@@ -1,10 +1,10 @@
 """NeMo-RL: an environment whose rewards come from the service.
 
-    register_env("visreward", "visreward.adapters.nemo_rl.VisrewardEnvironment")
+    from visreward.adapters.nemo_rl import register; register()
 
-NeMo-RL hands over batches of message logs, whose messages hold no image, and their metadata, which is ours
-to fill. `RewardEnvironment` has the methods; `VisrewardEnvironment`, made when it is first asked for, is
-the Ray actor.
+NeMo-RL hands over batches of message logs, cut down to role and content: no image and no token. Their
+metadata is ours to fill. `RewardEnvironment` has the methods; `VisrewardEnvironment`, made when it is first
+asked for, is the Ray actor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,22 @@ from visreward.adapters.session import Session, open_session, reward_of
 from visreward.adapters.settings import NAMES, read_settings
 
 PATIENCE_SECONDS = 1500.0
+ENVIRONMENT = "visreward.adapters.nemo_rl.VisrewardEnvironment"
+
+
+def register(name: str = "visreward") -> None:
+    """Make the environment known to NeMo-RL under a name: once in a process, before its data is set up.
+
+    NeMo-RL wants to know of an actor's class in which Python it runs; ours runs in the driver's own.
+    """
+    from nemo_rl.distributed.ray_actor_environment_registry import (  # type: ignore[import-not-found]
+        ACTOR_ENVIRONMENT_REGISTRY,
+    )
+    from nemo_rl.distributed.virtual_cluster import PY_EXECUTABLES  # type: ignore[import-not-found]
+    from nemo_rl.environments.utils import register_env  # type: ignore[import-not-found]
+
+    ACTOR_ENVIRONMENT_REGISTRY[ENVIRONMENT] = PY_EXECUTABLES.SYSTEM
+    register_env(name, ENVIRONMENT)
 
 
 class RewardEnvironment:
@@ -69,9 +85,6 @@ def _read_log(log: Sequence[Mapping[str, Any]], metadata: Any, session: Session)
     item["images"] = session.pictures.read(item.get("images"))
     item.setdefault("prompt", read_text(list(log), "user") or "")
     said = [message for message in log if message.get("role") == "assistant"]
-    token_ids = [message["token_ids"] for message in said if message.get("token_ids") is not None]
-    if token_ids:
-        item["completion_tokens"] = sum(len(ids) for ids in token_ids)
     return {**item, "completion": cut_end(read_text(said, "assistant") or "")}
 
 

@@ -117,6 +117,10 @@ def judged(**changes: Any) -> dict[str, Any]:
     }
 
 
+def test_v_triunes_client_is_told_that_it_may_send_its_samples(service: Service) -> None:
+    assert httpx.get(f"{service.url}/").json() == {"message": "Reward Judge Server"}
+
+
 def test_v_triunes_judge_answers_with_every_part(service: Service) -> None:
     rewards = post(service, "/judge", judged()).json()["rewards"]
     assert rewards["final_reward"] == pytest.approx(1.0)

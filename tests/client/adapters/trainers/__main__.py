@@ -6,6 +6,7 @@ some gigabytes.
 """
 
 import argparse
+import base64
 import json
 import os
 import subprocess
@@ -79,6 +80,36 @@ TRAINERS = {
         ),
         repository="EASYR1_REPOSITORY",
     ),
+    "nemo_rl": Trainer(
+        packages=(
+            TORCH,
+            "datasets",
+            "hydra-core",
+            "numpy",
+            "ray==2.60.0",
+            "requests",
+            "transformers==5.10.4",
+            "wandb",
+        ),
+        repository="NEMO_RL_REPOSITORY",
+    ),
+    "v_triune": Trainer(
+        packages=(
+            TORCH,
+            "aiohttp",
+            "numpy",
+            "pandas",
+            "ray==2.60.0",
+            "requests",
+            "tensordict==0.10.0",
+            "transformers==5.10.4",
+        ),
+        repository="V_TRIUNE_REPOSITORY",
+    ),
+    "pipelinerl": Trainer(
+        packages=("aiohttp", "fastapi", "math-verify[antlr4_9_3]", "omegaconf", "requests", "uvicorn"),
+        repository="PIPELINERL_REPOSITORY",
+    ),
 }
 """In versions whose reward contract the adapters were written for."""
 
@@ -94,8 +125,8 @@ def main(arguments: list[str]) -> int:
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     with running_service():
-        label = make_label()
-        results = {name: run(name, given.folder, label) for name in given.names or TRAINERS}
+        material = make_material()
+        results = {name: run(name, given.folder, material) for name in given.names or TRAINERS}
     for name, result in results.items():
         sys.stdout.write(f"{name:10} {result}\n")
     return int("failed" in results.values())
@@ -123,15 +154,34 @@ def is_ready() -> bool:
         return False
 
 
-def make_label() -> str:
-    """Return a packed label whose image the service holds, and the completion that deserves it."""
+def make_material() -> str:
+    """Return what the checks have in hand: labels, completions, an image, and the rewards of the two."""
     from tests.client.adapters.material import completion, data, reference
+    from visreward import RewardClient
     from visreward.adapters.labels import pack_label
     from visreward.adapters.upload import upload
 
     label = pack_label(images=upload([data(1)], url=URL), reference=reference(1), group="scene-1")
     lost = pack_label(images=["0" * 64], reference=reference(1), group="scene-1")
-    return json.dumps({"label": label, "lost": lost, "good": completion(1), "bare": "I do not know."})
+    good = completion(1)
+    cut = good[:100]
+    with RewardClient(url=URL) as client:
+        items = [{"images": [data(1)], "completion": text} for text in (good, cut)]
+        rewards = client.score(items, recipe="clipscore").rewards
+    good_reward, cut_reward = [reward for reward in rewards if reward is not None]
+    if not good_reward > cut_reward > 0:
+        raise SystemExit(f"{good_reward} and {cut_reward} cannot be told from a failure's 0")
+    return json.dumps(
+        {
+            "label": label,
+            "lost": lost,
+            "good": good,
+            "cut": cut,
+            "good_reward": good_reward,
+            "cut_reward": cut_reward,
+            "image": base64.b64encode(data(1)).decode(),
+        }
+    )
 
 
 def run(name: str, folder: Path, material: str) -> str:
@@ -149,8 +199,11 @@ def run(name: str, folder: Path, material: str) -> str:
         "MATERIAL": material,
         "CUDA_VISIBLE_DEVICES": "",
         "HF_HUB_OFFLINE": "1",
+        "RAY_AUTH_MODE": "disabled",
         "DO_NOT_TRACK": "1",
     }
+    if trainer.repository:
+        variables[trainer.repository] = repository
     done = subprocess.run([python, str(HERE / f"check_{name}.py")], env=variables, check=False)
     return "failed" if done.returncode else "passed"
 

@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from material import BARE, DEAD, GOOD, LABEL, LOST, RECIPE, check, check_raises, register_bare
+from material import (
+    CUT,
+    GOOD,
+    LABEL,
+    LOST,
+    MISSING,
+    RECIPE,
+    check,
+    check_gone,
+    check_raises,
+    register_bare,
+)
 from tensordict import TensorDict
 
 register_bare("verl", "verl.workers", "verl.utils")
@@ -30,8 +41,8 @@ def score(labels: list[str], **settings: Any) -> tuple[list[float], dict[str, li
         reward_function_kwargs={"recipe": RECIPE, **settings},
     )
     config.post_init()
-    length = max(map(len, (GOOD, BARE)))
-    texts = [GOOD, BARE]
+    length = max(map(len, (GOOD, CUT)))
+    texts = [GOOD, CUT]
     responses = torch.tensor([[*map(ord, text), *[0] * (length - len(text))] for text in texts])
     mask = torch.tensor([[1] * len(text) + [0] * (length - len(text)) for text in texts])
     data = DataProto(
@@ -45,5 +56,8 @@ def score(labels: list[str], **settings: Any) -> tuple[list[float], dict[str, li
 rewards, metrics = score([LABEL, LABEL])
 check("easyr1", *rewards)
 assert list(metrics) == ["overall", "failed", "clip", "clip_applies"]
-check_raises("poisoned", lambda: score([LABEL, LOST]))
-check_raises("dead service", lambda: score([LABEL, LABEL], url=DEAD, patience_seconds=0.2))
+assert metrics["clip"] == metrics["overall"]
+check_raises("poisoned", lambda: score([LABEL, LOST]), MISSING)
+rewards, metrics = score([LABEL, LOST], on_item_error=-2.0)
+assert (rewards[1], metrics["failed"]) == (-2.0, [0.0, 1.0])
+check_gone(lambda settings: score([LABEL, LABEL], **settings))

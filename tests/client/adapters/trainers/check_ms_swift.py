@@ -5,7 +5,17 @@
 from typing import Any
 
 import torch
-from material import BARE, DEAD, GOOD, LABEL, LOST, RECIPE, check, check_raises
+from material import (
+    CUT,
+    GOOD,
+    MISSING,
+    RECIPE,
+    check,
+    check_gone,
+    check_raises,
+    picture,
+    spoilt_picture,
+)
 from swift.rewards import orms
 from swift.rl_core.data import GRPOSample
 from swift.rl_core.grpo_algorithm import compute_rewards_per_func
@@ -13,23 +23,30 @@ from swift.rl_core.grpo_algorithm import compute_rewards_per_func
 from visreward.adapters.ms_swift import register
 
 
-def sample(label: str, text: str) -> Any:
-    messages = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": text}]
-    row = {"messages": messages, "visreward": label, "prompt_id": "p", "response_token_ids": [[1, 2]]}
+def sample(image: Any, text: str) -> Any:
+    messages = [{"role": "user", "content": "<image>Q"}, {"role": "assistant", "content": text}]
+    row = {"messages": messages, "images": [image], "prompt_id": "p", "response_token_ids": [[1, 2]]}
     return GRPOSample.from_row(row)
 
 
-def score(name: str, labels: list[str]) -> list[float]:
-    samples = [sample(label, text) for label, text in zip(labels, (GOOD, BARE))]
+def score(name: str, image: Any = None) -> list[float]:
+    """Return the rewards of two samples; `image` is the second one's."""
+    samples = [sample(one, text) for one, text in ((picture(), GOOD), (image or picture(), CUT))]
     rewards = compute_rewards_per_func(samples, [orms[name](args=None)], [None], torch.device("cpu"))
     return [float(reward) for reward in rewards[:, 0]]
 
 
-register("ours", recipe=RECIPE)
-register("ours-sync", recipe=RECIPE, is_async=False)
-register("ours-dead", recipe=RECIPE, url=DEAD, patience_seconds=0.2)
-check("ms-swift async", *score("ours", [LABEL, LABEL]))
-check("ms-swift async, another step", *score("ours", [LABEL, LABEL]))
-check("ms-swift sync", *score("ours-sync", [LABEL, LABEL]))
-check_raises("poisoned", lambda: score("ours", [LABEL, LOST]))
-check_raises("dead service", lambda: score("ours-dead", [LABEL, LABEL]))
+def score_with(is_async: bool, settings: dict[str, Any]) -> list[float]:
+    register("changed", recipe=RECIPE, is_async=is_async, **settings)
+    return score("changed")
+
+
+for is_async in (True, False):
+    name = f"ms-swift, {'async' if is_async else 'sync'}"
+    register(name, recipe=RECIPE, is_async=is_async)
+    check(name, *score(name))
+    check(f"{name}, another step", *score(name))
+    check_raises(f"{name}, poisoned", lambda name=name: score(name, spoilt_picture()), MISSING)
+    check_gone(lambda settings, is_async=is_async: score_with(is_async, settings))
+register("standing", recipe=RECIPE, on_item_error=-2.0)
+assert score("standing", spoilt_picture())[1] == -2.0

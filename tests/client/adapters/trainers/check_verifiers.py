@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 import verifiers.v1 as vf
-from material import BARE, DEAD, GOOD, LABEL, LOST, RECIPE, check, check_raises
+from material import COLUMNS, CUT, GOOD, LABEL, LOST, MISSING, RECIPE, check, check_gone, check_raises
 
 from visreward.adapters.verifiers import build_reward
 
@@ -17,16 +17,10 @@ class Data(vf.TaskData):
     visreward: str
 
 
-class Captioning(vf.Task):
-    """A task with our reward."""
-
-    visreward = vf.reward(build_reward(RECIPE))
-
-
-class Unreachable(vf.Task):
-    """The same with a service that is not there."""
-
-    visreward = vf.reward(build_reward(RECIPE, url=DEAD, patience_seconds=0.2))
+def make_task(**settings: object) -> type[vf.Task]:
+    """Return a task with our reward."""
+    reward = vf.reward(build_reward(RECIPE, **settings))
+    return type("Captioning", (vf.Task,), {"visreward": reward})
 
 
 class Trace:
@@ -44,14 +38,18 @@ class Trace:
         self.metrics.update(values)
 
 
-def score(kind: type, label: str, text: str) -> Trace:
+def score(label: str, text: str, **settings: object) -> Trace:
     trace = Trace(text)
-    asyncio.run(kind(Data(visreward=label, prompt="Q"), vf.TaskConfig()).score(trace))
+    task = make_task(**settings)(Data(visreward=label, prompt="Q"), vf.TaskConfig())
+    asyncio.run(task.score(trace))
     return trace
 
 
-good, bare = score(Captioning, LABEL, GOOD), score(Captioning, LABEL, BARE)
-check("verifiers", good.rewards["visreward"], bare.rewards["visreward"])
-assert set(good.metrics) == {"failed", "clip", "clip_applies"}
-check_raises("poisoned", lambda: score(Captioning, LOST, GOOD))
-check_raises("dead service", lambda: score(Unreachable, LABEL, GOOD))
+good, cut = score(LABEL, GOOD), score(LABEL, CUT)
+check("verifiers", good.rewards["visreward"], cut.rewards["visreward"])
+assert set(good.metrics) == COLUMNS
+assert good.metrics["clip"] == good.rewards["visreward"]
+check_raises("poisoned", lambda: score(LOST, GOOD), MISSING)
+stood = score(LOST, GOOD, on_item_error=-2.0)
+assert (stood.rewards["visreward"], stood.metrics["failed"]) == (-2.0, 1.0)
+check_gone(lambda settings: score(LABEL, GOOD, **settings))
