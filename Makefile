@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: serve test test-trainers test-slow test-gpu test-image test-ray lint format bench bundled-model demo clean
+.PHONY: serve test test-trainers test-slow test-gpu test-image test-ray test-triton lint format bench bundled-model demo clean
 
 serve: $(INSTALLED)
 	$(BIN)/visreward serve
@@ -23,6 +23,14 @@ test-ray: $(INSTALLED)
 	$(PYTHON) -m venv .venv-ray
 	.venv-ray/bin/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[service,ray,test]'
 	RAY_AUTH_MODE=disabled .venv-ray/bin/pytest -m ray
+
+# The Triton inside a wheel has an environment of its own. It loads the system's libpython, so it has to be the
+# system's own Python 3.11 (Debian 12): TRITON_PYTHON names another whose libpython is the system's.
+TRITON_PYTHON ?= /usr/bin/python3.11
+test-triton: $(INSTALLED)
+	$(TRITON_PYTHON) -m venv --without-pip .venv-triton
+	$(BIN)/pip --disable-pip-version-check --python .venv-triton/bin/python install nvidia-pytriton==0.7.0 onnxruntime
+	$(BIN)/pytest -m triton tests/service/triton
 
 test-image: $(INSTALLED)
 	$(BIN)/pytest -m image

@@ -12,12 +12,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", required=True, help="the model repository; made if need be"
     )
+    parser.add_argument(
+        "--format",
+        choices=("torchscript", "onnx"),
+        default="torchscript",
+        help="for Triton's PyTorch backend (the default), or for its ONNX Runtime",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace models that are there")
 
 
 def run(args: Namespace) -> int:
     from visreward_service.models.errors import ModelError
     from visreward_service.models.export import export_model
+    from visreward_service.models.formats import FORMATS
     from visreward_service.settings import SettingsError, load_settings
 
     try:
@@ -27,7 +34,11 @@ def run(args: Namespace) -> int:
                 f'No model "{args.model}" in the settings; known: {", ".join(settings.models)}.'
             )
         for written in export_model(
-            args.model, settings.models[args.model], args.out, overwrite=args.overwrite
+            args.model,
+            settings.models[args.model],
+            args.out,
+            file_format=FORMATS[args.format],
+            overwrite=args.overwrite,
         ):
             print(
                 f"{written.name}: {written.folder}, differs from the original by at most {written.apart:.1e}"

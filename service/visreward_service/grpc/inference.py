@@ -23,9 +23,19 @@ from visreward_service.oip.inference import (
     read_timeout,
 )
 from visreward_service.oip.models import VERSION, Model, build_models
-from visreward_service.oip.tensors import Tensor, check_count, check_input, read_array, refuse, split_elements
+from visreward_service.oip.tensors import (
+    Tensor,
+    check_count,
+    check_input,
+    read_array,
+    read_numbers,
+    refuse,
+    split_elements,
+)
 
 SERVICE = "inference.GRPCInferenceService"
+CONTENTS = {"BYTES": "bytes_contents", "INT64": "int64_contents", "UINT8": "uint_contents"}
+"""The field of `InferTensorContents` that holds a datatype's elements."""
 HTTP_ONLY = frozenset({"binary_tensor_data"})
 
 
@@ -64,11 +74,11 @@ class InferenceService:
         return pb.ServerReadyResponse(ready=self._engine.not_ready is None)
 
     async def model_ready(self, raw: bytes, call: Call) -> pb.ModelReadyResponse:
-        """Say whether an inference with this model would be answered now."""
+        """Say whether an inference with this model would be answered now; with an unknown one it is not."""
         del call
         asked = parse(pb.ModelReadyRequest, raw)
-        self._models.get(asked.name, asked.version)
-        return pb.ModelReadyResponse(ready=self._engine.not_ready is None)
+        ready = self._engine.not_ready is None and self._models.has(asked.name, asked.version)
+        return pb.ModelReadyResponse(ready=ready)
 
     async def server_metadata(self, raw: bytes, call: Call) -> pb.ServerMetadataResponse:
         """Name the server and what it implements beyond the protocol's core."""
@@ -142,25 +152,28 @@ def _inputs(asked: pb.ModelInferRequest, model: Model) -> InputNames:
             refuse("has contents beside raw_input_contents", name)
         shape, spec = list(tensor.shape), model.inputs[name]
         if spec.datatype != "BYTES":
-            content = asked.raw_input_contents[index] if in_raw else None
-            names.arrays[name] = read_array(spec, tensor.datatype, shape, content)
+            names.arrays[name] = (
+                read_array(spec, tensor.datatype, shape, asked.raw_input_contents[index])
+                if in_raw
+                else read_numbers(spec, tensor.datatype, shape, _contents(name, tensor))
+            )
             continue
         count = check_input(name, tensor.datatype, shape)
         if not in_raw:
-            names.seen[name] = _contents(name, tensor, count)
+            names.seen[name] = _contents(name, tensor)
+            check_count(name, len(names.seen[name]), count)
         else:
             names.seen[name] = split_elements(name, asked.raw_input_contents[index], count)
     names.finish()
     return names
 
 
-def _contents(name: str, tensor: pb.ModelInferRequest.InferInputTensor, count: int) -> list[bytes]:
-    elements = list(tensor.contents.bytes_contents)
+def _contents(name: str, tensor: pb.ModelInferRequest.InferInputTensor) -> list[Any]:
+    expected = CONTENTS.get(tensor.datatype)
     for field, _ in tensor.contents.ListFields():
-        if field.name != "bytes_contents":
-            refuse(f"has datatype BYTES and its elements in {field.name}", name)
-    check_count(name, len(elements), count)
-    return elements
+        if field.name != expected:
+            refuse(f"has datatype {tensor.datatype[:10]} and its elements in {field.name}", name)
+    return list(getattr(tensor.contents, expected)) if expected else []
 
 
 def _answer(asked: pb.ModelInferRequest, model: Model, tensors: list[Tensor]) -> pb.ModelInferResponse:

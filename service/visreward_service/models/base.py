@@ -82,6 +82,8 @@ class ModelInfo:
     """Whether every prepared image has the size of `image_size`."""
     vocabulary: int = 0
     """Token ids of its texts are below this."""
+    end: int | None = None
+    """The token that every text must hold, as the model reads a text there; None where none is needed."""
     license: str | None = None
     notes: tuple[str, ...] = ()
 

@@ -1,9 +1,11 @@
 """Where a model runs: the device, the number format, and whether it fits. Knows no model."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
+from visreward_service.memory import DeviceMemory
 from visreward_service.models.errors import ModelError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -70,6 +72,25 @@ def available_bytes(device: torch.device) -> int | None:
         return int(torch.cuda.mem_get_info(device)[0])
     bounds = [bound for bound in (_available_by_meminfo(), _available_by_cgroup()) if bound is not None]
     return min(bounds, default=None)
+
+
+def read_memory(devices: Iterable[str]) -> list[DeviceMemory]:
+    """Return the memory of those devices that are GPUs; one that fails to tell is left out.
+
+    Ask about devices that models are on: to ask takes some of a device's memory for a CUDA context.
+    """
+    found = []
+    for name in sorted(set(devices)):
+        if not name.startswith("cuda"):
+            continue
+        device = torch.device(name)
+        try:
+            free, total = torch.cuda.mem_get_info(device)
+        except RuntimeError:  # as after a fault of the device, of which its forward passes tell
+            continue
+        reserved, allocated = torch.cuda.memory_reserved(device), torch.cuda.memory_allocated(device)
+        found.append(DeviceMemory(str(device), total, total - free, reserved, allocated))
+    return found
 
 
 def _available_by_meminfo() -> int | None:

@@ -83,6 +83,7 @@ class Identity:
         """Return the parts of a network that has its weights."""
         settings = self.settings
         bias = getattr(network, "logit_bias", None)
+        reader = next(iter(readers.values()))
         info = ModelInfo(
             name=self.name,
             kind=settings.kind,
@@ -92,7 +93,7 @@ class Identity:
             dim=dim,
             image_size=prepare.size,
             views=tuple(views),
-            branches={branch: reader.limit for branch, reader in readers.items()},
+            branches={branch: one.limit for branch, one in readers.items()},
             preprocessing=prepare.version,
             device=str(self.device),
             dtype=settings.dtype,
@@ -100,7 +101,8 @@ class Identity:
             logit_scale=network.logit_scale.exp().item(),
             logit_bias=None if bias is None else bias.item(),
             fixed_size=not isinstance(prepare, PatchPreprocessing),
-            vocabulary=next(iter(readers.values())).tokenizer.get_vocab_size(),
+            vocabulary=reader.tokenizer.get_vocab_size(),
+            end=reader.end if reader.stops_at_end else None,
             license=self.license,
         )
         return Parts(

@@ -15,7 +15,15 @@ from visreward_service.oip.inference import (
     read_timeout,
 )
 from visreward_service.oip.models import VERSION, Model
-from visreward_service.oip.tensors import Tensor, check_count, check_input, read_array, refuse, split_elements
+from visreward_service.oip.tensors import (
+    Tensor,
+    check_count,
+    check_input,
+    read_array,
+    read_numbers,
+    refuse,
+    split_elements,
+)
 
 HEADER = "inference-header-content-length"
 REQUEST_FIELDS = {"id", "parameters", "inputs", "outputs"}
@@ -161,7 +169,11 @@ def _inputs(document: Mapping[str, Any], raw: bytes, at: int, model: Model) -> I
         at += len(content or b"")
         spec, datatype, shape = model.inputs[name], written.get("datatype"), written.get("shape")
         if spec.datatype != "BYTES":
-            names.arrays[name] = read_array(spec, datatype, shape, content)
+            names.arrays[name] = (
+                read_numbers(spec, datatype, shape, written.get("data"))
+                if content is None
+                else read_array(spec, datatype, shape, content)
+            )
             continue
         count = check_input(name, datatype, shape)
         names.seen[name] = (

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.types import Receive
 
 from visreward.protocol import MEANINGS, Code, Limits
 from visreward_service.access import Caller
@@ -21,7 +22,7 @@ from visreward_service.oip.tensors import Tensor
 
 ReadBody = Callable[[Request, int], Awaitable[bytes]]
 CallerOf = Callable[[Request], Caller]
-WhileConnected = Callable[[Request, Coroutine[Any, Any, list[Tensor]]], Awaitable[list[Tensor]]]
+WhileConnected = Callable[[Receive, Coroutine[Any, Any, list[Tensor]]], Awaitable[list[Tensor]]]
 """Awaits work for as long as the client is there to read what comes of it."""
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "parameters")
@@ -182,7 +183,7 @@ def _add_inference(
         raw = await read_body(request, limits.max_request_bytes)
         request_id = request.state.request_id
         body = await asyncio.to_thread(InferBody, raw, request.headers.get(HEADER), model, request_id)
-        tensors = await while_connected(request, model.infer(body.inference))
+        tensors = await while_connected(request.receive, model.infer(body.inference))
         content, json_length = await asyncio.to_thread(body.write, tensors)
         if json_length is None:
             return Response(content, media_type="application/json")

@@ -20,7 +20,7 @@ from visreward_service.engine.engine import Engine
 from visreward_service.engine.faults import RequestFault
 from visreward_service.models.base import ModelInfo, Tokens
 from visreward_service.oip.inference import Inference
-from visreward_service.oip.tensors import Array, Tensor, TensorSpec, Values
+from visreward_service.oip.tensors import Array, Tensor, TensorSpec, Values, refuse
 
 VERSION = "1"
 TRITON_TYPES = {
@@ -179,6 +179,8 @@ class EncoderModel(Model):
         if len(asked.inputs) != 1:
             raise RequestFault(Code.INVALID_REQUEST, "give either IMAGE or TEXT", field="inputs")
         ((name, elements),) = asked.inputs.items()
+        if not elements:
+            refuse("must hold at least one element", name)
         values = await self._engine.encode(
             self._info.name,
             elements if name == IMAGE.name else _texts(elements),
@@ -241,6 +243,10 @@ class PreparedModel(Model):
         if np.any(ids < 0) or np.any(ids >= vocabulary):
             message = f"holds an id that is not between 0 and {vocabulary - 1}"
             raise RequestFault(Code.INVALID_REQUEST, message, field="IDS")
+        end = self._info.end
+        if end is not None and not np.all(np.any(ids == end, axis=1)):
+            message = f"holds a row without the end token {end}, where the model reads a text"
+            raise RequestFault(Code.INVALID_REQUEST, message, field="IDS")
         return [Tokens(tuple(row), len(row)) for row in batch.tolist()]
 
 
@@ -259,6 +265,10 @@ class Models:
     """The protocol's models by name."""
 
     by_name: dict[str, Model]
+
+    def has(self, name: str, version: str = "") -> bool:
+        """Whether there is such a model, in that version."""
+        return name in self.by_name and version in ("", VERSION)
 
     def get(self, name: str, version: str = "") -> Model:
         """Return a model. Raises `RequestFault` for an unknown name or version."""

@@ -1,6 +1,8 @@
 """Tensors as the protocol carries them. An input is checked before anything is built from it."""
 
+import itertools
 import math
+import operator
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,8 +79,43 @@ def check_input(name: str, datatype: object, shape: object) -> int:
     return int(count)
 
 
-def read_array(spec: TensorSpec, datatype: object, shape: object, raw: bytes | None) -> Array:
-    """Return an input of numbers, which stands in binary. Raises `RequestFault` for another."""
+def read_array(spec: TensorSpec, datatype: object, shape: object, raw: bytes) -> Array:
+    """Return an input of numbers that stands in binary. Raises `RequestFault` for another."""
+    sizes = _check_sizes(spec, datatype, shape)
+    dtype = np.dtype(NUMPY_TYPES[spec.datatype])
+    if len(raw) != math.prod(sizes) * dtype.itemsize:
+        refuse(f"has {len(raw)} bytes, which is not what its shape says", spec.name)
+    return np.frombuffer(raw, dtype).reshape(sizes)
+
+
+def read_numbers(spec: TensorSpec, datatype: object, shape: object, data: object) -> Array:
+    """Return an input of whole numbers that stand in a list, one after the other or nested as the axes are.
+
+    Raises `RequestFault` for another.
+    """
+    sizes = _check_sizes(spec, datatype, shape)
+    if not isinstance(data, list):
+        refuse("must have a list as data", spec.name)
+    flat = _unnest(data, sizes, spec.name) if data and isinstance(data[0], list) else data
+    check_count(spec.name, len(flat), math.prod(sizes))
+    dtype = np.dtype(NUMPY_TYPES[spec.datatype])
+    least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if not all(type(value) is int and least <= value <= most for value in flat):
+        refuse(f"must have whole numbers from {least} to {most} as data", spec.name)
+    return np.array(flat, dtype).reshape(sizes)
+
+
+def _unnest(data: list[Any], sizes: Sequence[int], name: str) -> list[Any]:
+    flat = data
+    for count, size in zip(itertools.accumulate(sizes, operator.mul), sizes[1:]):
+        check_count(name, len(flat), count)
+        if not all(isinstance(row, list) and len(row) == size for row in flat):
+            refuse("has data that is not nested as its shape says", name)
+        flat = [value for row in flat for value in row]
+    return flat
+
+
+def _check_sizes(spec: TensorSpec, datatype: object, shape: object) -> list[int]:
     if datatype != spec.datatype:
         refuse(f"must have datatype {spec.datatype}", spec.name)
     sizes = list(shape) if isinstance(shape, list | tuple) else []
@@ -87,12 +124,7 @@ def read_array(spec: TensorSpec, datatype: object, shape: object, raw: bytes | N
         for size, wanted in zip(sizes, spec.shape)
     ):
         refuse(f"must have a shape like {list(spec.shape)}, -1 for any size", spec.name)
-    if raw is None:
-        refuse("must be sent in binary", spec.name)
-    dtype = np.dtype(NUMPY_TYPES[spec.datatype])
-    if len(raw) != math.prod(sizes) * dtype.itemsize:
-        refuse(f"has {len(raw)} bytes, which is not what its shape says", spec.name)
-    return np.frombuffer(raw, dtype).reshape(sizes)
+    return sizes
 
 
 def split_elements(name: str, raw: bytes, count: int) -> list[bytes]:

@@ -9,6 +9,7 @@ import torch
 from tests.service.models.conftest import MAKERS, Pairs
 from tests.service.models.pictures import picture, sentence
 from visreward_service.models import ModelSettings, load_models
+from visreward_service.models.devices import read_memory
 from visreward_service.models.encoder import Encoder
 from visreward_service.models.resize import has_device, resize
 
@@ -86,3 +87,10 @@ def test_resizing_on_the_gpu_moves_no_cosine_by_a_thousandth(pairs: Pairs, key: 
         image = picture(*size, seed=seed)
         rows = model.encode_images([model.prepare_image(image), exact.prepare_image(image)], "pooled")
         assert float(rows[0] @ rows[1]) > 1 - 1e-3
+
+
+def test_the_memory_of_the_gpu_that_models_are_on_is_told(pairs: Pairs) -> None:
+    model = on_gpu(pairs, "clip")
+    (memory,) = read_memory(["cpu", "triton", model.info.device, model.info.device])
+    assert memory.device == model.info.device
+    assert 0 < memory.allocated <= memory.reserved <= memory.used <= memory.total

@@ -1,9 +1,7 @@
-"""An encoder that runs elsewhere: a second visreward is its server. And what `export` writes for one."""
+"""An encoder that runs elsewhere: a second visreward is its server."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +11,15 @@ import pytest_asyncio
 import tritonclient.grpc as triton
 
 from tests.service.grpc.conftest import Service, serving
-from tests.service.models.checkpoints import (
-    make_clip,
-    make_fgclip,
-    make_fgclip2,
-    make_open_clip,
-    make_siglip_fixed,
-)
-from tests.service.scenes_data import item, picture
-from visreward_service.engine.engine import Engine
-from visreward_service.main import build_engine
+from tests.service.models.checkpoints import make_clip
+from tests.service.models.remotes import free_port, remote, running, score, until_ready
 from visreward_service.models import ModelError, ModelSettings, load_model
 from visreward_service.models.base import Remote
 from visreward_service.models.errors import Unavailable
-from visreward_service.models.export import export_model
 from visreward_service.models.settings import TritonSettings
-from visreward_service.settings import GrpcSettings, RuleSettings, Settings
+from visreward_service.settings import GrpcSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-BUNDLED = "bundled:scenes-fgclip"
-MAKERS: dict[str, Callable[[Path], Any]] = {
-    "clip": make_clip,
-    "fgclip": make_fgclip,
-    "open_clip": make_open_clip,
-    "siglip2": make_siglip_fixed,
-}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -57,41 +31,6 @@ def port() -> int:
 async def peer(port: int) -> AsyncIterator[Service]:
     async with serving(grpc=GrpcSettings(port=port)) as service:
         yield service
-
-
-def remote(*ports: int, **changes: Any) -> ModelSettings:
-    given: dict[str, Any] = {"patience_seconds": 60, "health_seconds": 0.1, **changes}
-    settings = TritonSettings(urls=tuple(f"127.0.0.1:{port}" for port in ports), **given)
-    return ModelSettings(kind="fgclip", source=BUNDLED, backend="triton", triton=settings)
-
-
-@asynccontextmanager
-async def running(model: ModelSettings) -> AsyncIterator[Engine]:
-    """Start an engine over a model. It is built in a thread: the servers that it asks may be on this loop."""
-    settings = Settings(models={"fgclip": model}, rules=RuleSettings(workers=1), cache_bytes=0)
-    engine = await asyncio.to_thread(build_engine, settings)
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await engine.close()
-
-
-async def score(engine: Engine) -> list[float | None]:
-    body = {
-        "recipe": "pebr-r1/stage1",
-        "images": [{"digest": picture(seed).digest, "data": picture(seed).data} for seed in (1, 2, 3)],
-        "items": [item(seed, number) for seed in (1, 2, 3) for number in (0, 1)],
-    }
-    answer = await engine.score(lambda: body, request_id="test")
-    assert [one.error for one in answer.items] == [None] * 6
-    return [one.reward for one in answer.items]
-
-
-async def until_ready(engine: Engine) -> None:
-    async with asyncio.timeout(60):
-        while engine.not_ready is not None:
-            await asyncio.sleep(0.05)
 
 
 async def test_a_service_whose_encoder_runs_elsewhere_gives_the_same_rewards(
@@ -170,6 +109,7 @@ async def test_a_server_with_other_weights_stops_the_start(peer: Service, port: 
     [
         ("fgclip_short", np.full((1, 16), 10**9, np.int64), "holds an id that is not between"),
         ("fgclip_short", np.full((1, 16), -1, np.int64), "holds an id that is not between"),
+        ("fgclip_short", np.full((2, 16), 5, np.int64), "holds a row without the end token"),
         ("fgclip_short", np.zeros((1, 78), np.int64), "has 78 positions"),
         ("fgclip_short", np.zeros((1, 16), np.int32), "must have datatype INT64"),
         ("fgclip_short", np.zeros((16,), np.int64), "must have a shape like"),
@@ -194,31 +134,6 @@ async def test_tensors_that_do_not_fit_are_refused(
 
 def triton_type(batch: np.ndarray[Any, Any]) -> str:
     return {"int64": "INT64", "int32": "INT32", "uint8": "UINT8", "float32": "FP32"}[str(batch.dtype)]
-
-
-@pytest.mark.parametrize("kind", ["clip", "fgclip", "open_clip", "siglip2"])
-async def test_an_exported_encoder_gives_what_the_original_gives(kind: str, tmp_path: Path) -> None:
-    MAKERS[kind](tmp_path / "checkpoint")
-    settings = ModelSettings(kind=kind, source=str(tmp_path / "checkpoint"), device="cpu")
-    out = tmp_path / "repository"
-    for written in export_model("tiny", settings, out, overwrite=False):
-        assert written.apart <= 1e-4
-        config = (written.folder / "config.pbtxt").read_text(encoding="utf-8")
-        assert f'name: "{written.folder.name}"' in config
-        assert "dynamic_batching" in config
-        assert (written.folder / "1" / "model.pt").stat().st_size > 0
-    local = load_model("tiny", settings)
-    parts = [*local.info.views, *local.info.branches]
-    assert sorted(folder.name for folder in out.iterdir()) == sorted(f"tiny_{part}" for part in parts)
-    with pytest.raises(ModelError, match="already: name another folder, or --overwrite"):
-        list(export_model("tiny", settings, out, overwrite=False))
-
-
-async def test_a_model_of_many_image_sizes_is_not_exported(tmp_path: Path) -> None:
-    make_fgclip2(tmp_path / "checkpoint")
-    settings = ModelSettings(kind="fgclip2", source=str(tmp_path / "checkpoint"))
-    with pytest.raises(ModelError, match="keeps the aspect ratio"):
-        list(export_model("tiny", settings, tmp_path / "out", overwrite=False))
 
 
 async def test_a_backend_and_its_table_go_together() -> None:

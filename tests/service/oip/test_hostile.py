@@ -100,6 +100,35 @@ async def test_a_wrong_body_is_refused_in_words(web: httpx.AsyncClient, body: ob
 
 
 @pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": [5, 1, 5, 1]}, "has 4 elements; its shape says 6"),
+        ({"data": [[5, 1, 1]]}, "has 1 elements; its shape says 2"),
+        ({"data": [[5, 1, 1], [5, 1]]}, "not nested as its shape says"),
+        ({"data": [[5, 1, 1], 5]}, "not nested as its shape says"),
+        ({"data": [[5, 1, [1]], [5, 1, 1]]}, "whole numbers from"),
+        ({"data": [5, 1, 1, 5, 1, 1.0]}, "whole numbers from"),
+        ({"data": [5, 1, 1, 5, 1, True]}, "whole numbers from"),
+        ({"data": [5, 1, 1, 5, 1, "1"]}, "whole numbers from"),
+        ({"data": [5, 1, 1, 5, 1, 2**63]}, "whole numbers from"),
+        ({"data": [5, 1, 1, 5, 1, -1]}, "is not between"),
+        ({"data": [5, 1, 1, 5, 5, 5]}, "without the end token"),
+        ({"data": 5}, "list as data"),
+        ({}, "list as data"),
+        ({"data": [5, 1, 1, 5, 1, 1], "shape": [2, 2**62]}, "its shape says"),
+        ({"data": [5, 1, 1, 5, 1, 1], "shape": [6]}, "must have a shape like"),
+    ],
+)
+async def test_wrong_numbers_are_refused_in_words(
+    web: httpx.AsyncClient, changes: dict[str, Any], words: str
+) -> None:
+    tensor = {"name": "IDS", "shape": [2, 3], "datatype": "INT64", **changes}
+    answer = await post(web, {"inputs": [tensor]}, path="/v2/models/fgclip_short/infer")
+    assert answer.status_code == 422
+    assert words in sentence(answer)
+
+
+@pytest.mark.parametrize(
     ("size", "count", "behind", "words"),
     [
         (-1, 1, b"1234", "whole number"),
@@ -157,7 +186,8 @@ async def test_an_item_that_is_not_json_costs_only_itself(web: httpx.AsyncClient
         ([], "either IMAGE or TEXT"),
         ([("IMAGE", [b"x"]), ("TEXT", [b"x"])], "either IMAGE or TEXT"),
         ([("IMAGE", [b"x"])], "image[0]"),
-        ([("IMAGE", [])], "at least one"),
+        ([("IMAGE", [])], '"IMAGE" must hold at least one'),
+        ([("TEXT", [])], '"TEXT" must hold at least one'),
         ([("TEXT", [b"\xff"])], "UTF-8"),
         ([("TEXT", [b"a\0b"])], "NUL"),
         ([("TEXT", [b"fine", b"word " * 5_000])], "text[1]"),
@@ -220,7 +250,7 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-NAMES = st.sampled_from(["ITEM", "IMAGE", "TEXT", "REWARD", "SCORED", ""]) | st.text(max_size=4)
+NAMES = st.sampled_from(["ITEM", "IMAGE", "TEXT", "IDS", "REWARD", "SCORED", ""]) | st.text(max_size=4)
 SHAPES = st.lists(st.integers(-2, 3) | st.sampled_from([2**31, 2**63 - 1]), max_size=3)
 PARAMETERS = st.dictionaries(
     st.sampled_from(
@@ -230,10 +260,10 @@ PARAMETERS = st.dictionaries(
     max_size=2,
 )
 TENSORS = st.fixed_dictionaries(
-    {"name": NAMES, "shape": SHAPES | ANY_JSON, "datatype": st.sampled_from(["BYTES", "FP32", "UINT8", ""])},
+    {"name": NAMES, "shape": SHAPES | ANY_JSON, "datatype": st.sampled_from(["BYTES", "INT64", "UINT8", ""])},
     optional={
         "parameters": PARAMETERS | ANY_JSON,
-        "data": st.lists(st.text(max_size=5), max_size=3) | ANY_JSON,
+        "data": st.lists(st.text(max_size=5), max_size=3) | st.lists(st.integers(), max_size=3) | ANY_JSON,
     },
 )
 BODIES = st.fixed_dictionaries(
@@ -249,7 +279,7 @@ BODIES = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [INFER, ENCODE])
+@pytest.mark.parametrize("path", [INFER, ENCODE, "/v2/models/fgclip_short/infer"])
 async def test_no_body_is_answered_with_a_5xx(web: httpx.AsyncClient, path: str) -> None:
     @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
     @given(body=BODIES, behind=st.binary(max_size=40), cut=st.none() | st.integers(0, 60))

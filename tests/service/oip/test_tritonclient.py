@@ -11,6 +11,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ import tritonclient.grpc
 import tritonclient.grpc.aio
 import tritonclient.http
 import tritonclient.http.aio
+from tritonclient.grpc import service_pb2 as pb
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import InferenceServerException
 
 from tests.service.grpc.conftest import Service
@@ -219,12 +222,63 @@ async def test_json_tensors_carry_the_same_rewards(served: Service, web: httpx.A
     assert result.as_numpy("SCORED").all()
 
 
-async def test_every_recipe_and_encoder_is_a_model(served: Service) -> None:
-    triton = await Triton("http.aio", served).open()
+@pytest.mark.parametrize("form", ["http.aio", "grpc.aio"])
+async def test_every_recipe_and_encoder_is_a_model(served: Service, form: str) -> None:
+    triton = await Triton(form, served).open()
     names = [name.replace("/", ".") for name in served.engine.recipes.recipes]
     names += [f"encoder.{info.name}" for info in served.engine.models]
+    names += [
+        f"{info.name}_{part}" for info in served.engine.models for part in (*info.views, *info.branches)
+    ]
+    options = {} if form == "http.aio" else {"as_json": True}
     for name in names:
-        assert (await triton.call("get_model_metadata", name))["name"] == name
+        metadata = await triton.call("get_model_metadata", name, **options)
+        config = await triton.call("get_model_config", name, **options)
+        config = config.get("config", config)
+        assert metadata["name"] == config["name"] == name
+        types = [f"TYPE_{one['datatype']}".replace("BYTES", "STRING") for one in metadata["inputs"]]
+        assert [one["data_type"] for one in config["input"]] == types
         assert await triton.call("is_model_ready", name)
     await triton.close()
     assert len(names) > 3
+
+
+async def test_a_model_that_is_not_there_is_not_ready(triton: Triton) -> None:
+    assert not await triton.call("is_model_ready", "nothing")
+    assert not await triton.call("is_model_ready", MODEL, "2")
+
+
+async def test_numbers_may_stand_in_json_flat_or_nested(web: httpx.AsyncClient, served: Service) -> None:
+    (info,) = served.engine.models
+    rows = [[0, 9, info.end, info.end], [0, 40, 41, info.end]]
+    ids: dict[str, Any] = {"name": "IDS", "datatype": "INT64", "shape": [2, 4]}
+    flat = [number for row in rows for number in row]
+    behind = np.array(rows, "<i8").tobytes()
+    head = json.dumps({"inputs": [{**ids, "parameters": {"binary_data_size": len(behind)}}]}).encode()
+    path, header = "/v2/models/fgclip_short/infer", "inference-header-content-length"
+    answers = [
+        await web.post(path, content=head + behind, headers={header: str(len(head))}),
+        *[await web.post(path, json={"inputs": [{**ids, "data": data}]}) for data in (flat, rows)],
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    outputs = [answer.json()["outputs"] for answer in answers]
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+async def test_numbers_may_stand_in_a_messages_contents(served: Service) -> None:
+    (info,) = served.engine.models
+    row = np.array([[0, 9, info.end]], np.int64)
+    triton = await Triton("grpc.aio", served).open()
+    given = triton.tensors.InferInput("IDS", [1, 3], "INT64")
+    given.set_data_from_numpy(row)
+    expected = (await triton.call("infer", "fgclip_short", [given])).as_numpy("EMBEDDING")
+    await triton.close()
+    message = pb.ModelInferRequest(model_name="fgclip_short")
+    message.inputs.add(name="IDS", datatype="INT64", shape=[1, 3]).contents.int64_contents.extend(row[0])
+    async with grpc.aio.insecure_channel(served.grpc) as channel:
+        ask = GRPCInferenceServiceStub(channel).ModelInfer
+        answer = await ask(message, timeout=60)
+        message.inputs[0].contents.uint_contents.append(1)
+        with pytest.raises(grpc.aio.AioRpcError, match="its elements in uint_contents"):
+            await ask(message, timeout=60)
+    assert answer.raw_output_contents[0] == expected.tobytes()

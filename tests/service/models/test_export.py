@@ -1,0 +1,146 @@
+"""What `visreward export` writes: a Triton model repository whose models give the rows of the checkpoint."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.service.models.checkpoints import (
+    make_clip,
+    make_fgclip,
+    make_fgclip2,
+    make_open_clip,
+    make_siglip_fixed,
+    make_siglip_naflex,
+)
+from visreward_service.models import ModelError, ModelSettings, load_model
+from visreward_service.models.base import DecodedImage
+from visreward_service.models.export import export_model
+from visreward_service.models.formats import FORMATS
+from visreward_service.models.settings import TritonSettings
+
+MAKERS: dict[str, Callable[[Path], Any]] = {
+    "clip": make_clip,
+    "fgclip": make_fgclip,
+    "open_clip": make_open_clip,
+    "siglip2": make_siglip_fixed,
+}
+
+
+@pytest.mark.parametrize("file_format", ["torchscript", "onnx"])
+@pytest.mark.parametrize("kind", ["clip", "fgclip", "open_clip", "siglip2"])
+def test_an_exported_encoder_gives_what_the_original_gives(
+    kind: str, file_format: str, tmp_path: Path
+) -> None:
+    MAKERS[kind](tmp_path / "checkpoint")
+    settings = ModelSettings(kind=kind, source=str(tmp_path / "checkpoint"), device="cpu")
+    out, form = tmp_path / "repository", FORMATS[file_format]
+    for written in export_model("tiny", settings, out, file_format=form, overwrite=False):
+        assert written.apart <= 1e-4
+        config = (written.folder / "config.pbtxt").read_text(encoding="utf-8")
+        assert f'name: "{written.folder.name}"' in config
+        assert f'platform: "{form.platform}"' in config
+        assert "dynamic_batching" in config
+        assert (written.folder / "1" / form.file).stat().st_size > 0
+    local = load_model("tiny", settings)
+    parts = [*local.info.views, *local.info.branches]
+    assert sorted(folder.name for folder in out.iterdir()) == sorted(f"tiny_{part}" for part in parts)
+    with pytest.raises(ModelError, match="already: name another folder, or --overwrite"):
+        list(export_model("tiny", settings, out, file_format=form, overwrite=False))
+
+
+def test_an_onnx_model_takes_any_batch_and_length_and_its_config_says_so(tmp_path: Path) -> None:
+    make_fgclip(tmp_path / "checkpoint")
+    settings = ModelSettings(kind="fgclip", source=str(tmp_path / "checkpoint"), device="cpu")
+    written = export_model("tiny", settings, tmp_path / "out", file_format=FORMATS["onnx"], overwrite=False)
+    files = {one.name: one.folder for one in written}
+    local = load_model("tiny", settings)
+    images = [noise(seed) for seed in range(5)]
+    prepared = [np.asarray(local.prepare_image(image)) for image in images]
+    found = run(files["tiny_dense"], np.stack(prepared))
+    expected = np.stack([np.asarray(row) for row in local.encode_images(prepared, "dense")])
+    assert np.abs(found - expected.reshape(found.shape)).max() <= 1e-4
+    (tokens,) = local.prepare_texts(["a ball and " * 9], "long")
+    ids = np.array([[*tokens.ids, *[49407] * 7]] * 6)  # a length and a number that the export did not try
+    (row,) = local.encode_texts([tokens], "long")
+    assert np.abs(run(files["tiny_long"], ids) - np.asarray(row)).max() <= 1e-4
+    described = {
+        name: (folder / "config.pbtxt").read_text(encoding="utf-8") for name, folder in files.items()
+    }
+    assert '"PIXELS", data_type: TYPE_UINT8, dims: [32, 32, 3]' in described["tiny_dense"]
+    assert '"EMBEDDING", data_type: TYPE_FP32, dims: [16, 24]' in described["tiny_dense"]
+    assert '"IDS", data_type: TYPE_INT64, dims: [-1]' in described["tiny_long"]
+    assert "KIND_AUTO" in described["tiny_long"]
+
+
+def noise(seed: int) -> DecodedImage:
+    return DecodedImage(np.random.default_rng(seed).integers(0, 256, (40, 48, 3), np.uint8))
+
+
+def run(folder: Path, batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    session = onnxruntime.InferenceSession(folder / "1" / "model.onnx", providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    (rows,) = session.run(["EMBEDDING"], {given.name: batch})
+    return np.asarray(rows)
+
+
+def test_onnx_refuses_a_dtype_that_its_runtime_has_no_kernels_for(tmp_path: Path) -> None:
+    settings = ModelSettings(kind="clip", source=str(tmp_path), dtype="bfloat16")
+    with pytest.raises(ModelError, match="written in float32"):
+        list(export_model("tiny", settings, tmp_path, file_format=FORMATS["onnx"], overwrite=False))
+
+
+class Spectrum(nn.Module):
+    """A network of an operator that the exporter has no symbol for."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        found: Tensor = torch.linalg.eigvals(batch).abs()
+        return found
+
+
+def test_a_network_that_onnx_cannot_carry_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="ONNX cannot carry this network"):
+        FORMATS["onnx"].save(
+            Spectrum(), torch.eye(3)[None], tmp_path / "model.onnx", name="X", any_length=False
+        )
+
+
+def test_a_file_that_onnx_runtime_cannot_read_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"no model")
+    with pytest.raises(ModelError, match=re.escape("ONNX Runtime cannot read model.onnx")):
+        FORMATS["onnx"].open(file)
+
+
+@pytest.mark.parametrize(("kind", "make"), [("fgclip2", make_fgclip2), ("siglip2", make_siglip_naflex)])
+def test_a_model_of_many_image_sizes_is_neither_exported_nor_run_elsewhere(
+    kind: str, make: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    make(tmp_path / "checkpoint")
+    settings = ModelSettings(kind=kind, source=str(tmp_path / "checkpoint"))
+    with pytest.raises(ModelError, match="keeps the aspect ratio"):
+        list(export_model("tiny", settings, tmp_path / "out", file_format=FORMATS["onnx"], overwrite=False))
+    assert not (tmp_path / "out").exists()
+    elsewhere = {"backend": "triton", "triton": TritonSettings(urls=("127.0.0.1:1",))}
+    with pytest.raises(ModelError, match=r"models\.tiny: tiny keeps the aspect ratio"):
+        load_model("tiny", settings.model_copy(update=elsewhere))
+
+
+def test_the_programs_help_imports_no_torch_and_no_onnx() -> None:
+    program = (
+        "import sys; from visreward.cli import main\n"
+        "try: main(['export', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'onnx', 'onnxruntime', 'tritonclient') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "--format {torchscript,onnx}" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
