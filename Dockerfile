@@ -1,7 +1,9 @@
-# The image of the reward service, for processors (target `cpu`) and for NVIDIA GPUs (target `cuda`).
+# The images of the reward service, for processors (target `cpu`) and for NVIDIA GPUs (target `cuda`), and of the trainer
+# (target `trainer`).
 #
-#   docker build --target cpu  --tag visreward:cpu .
-#   docker build --target cuda --tag visreward:cuda .
+#   docker build --target cpu     --tag visreward:cpu .
+#   docker build --target cuda    --tag visreward:cuda .
+#   docker build --target trainer --tag visreward:trainer .
 #
 # Arguments: PYTHON_IMAGE, the base, to which a release adds `@sha256:…`; CPU_INDEX and CUDA_INDEX, an index of wheels to
 # ask besides the default one. docs/deployment.md tells when each is wanted.
@@ -14,46 +16,57 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PATH=/opt/visreward/bin:$PATH
 
 
-# The dependencies are a layer of their own, made from this list: an edit of anything else does not fetch torch again.
+# The dependencies are a layer of their own, made from these lists: an edit of anything else does not fetch torch again.
 FROM python AS requirements
 WORKDIR /build
 COPY pyproject.toml ./
-RUN python3 -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; extras = p['optional-dependencies']; print(*p['dependencies'], *extras['service'], *extras['grpc'], *extras['triton'], sep='\n')" > requirements.txt
+RUN list="import sys, tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *(line for extra in sys.argv[1:] for line in p['optional-dependencies'][extra]), sep='\n')" \
+    && python3 -c "$list" service grpc triton zstd > service.txt \
+    && python3 -c "$list" trainer grpc zstd > trainer.txt
 
 
-FROM python AS cpu-dependencies
+# What is fetched is kept by the builder and is no part of an image. hadolint knows such a place by `.cache/pip`.
+FROM python AS installer
+ENV PIP_CACHE_DIR=/var/.cache/pip
+WORKDIR /build
+RUN python3 -m venv /opt/visreward
+
+
+FROM installer AS cpu-dependencies
 ARG CPU_INDEX=
-WORKDIR /build
-RUN python3 -m venv /opt/visreward
 COPY constraints.txt ./
-COPY --from=requirements /build/requirements.txt ./
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install ${CPU_INDEX:+--extra-index-url "$CPU_INDEX"} --constraint constraints.txt --requirement requirements.txt
+COPY --from=requirements /build/service.txt ./
+RUN --mount=type=cache,target=/var/.cache/pip \
+    pip install ${CPU_INDEX:+--extra-index-url "$CPU_INDEX"} --constraint constraints.txt --requirement service.txt
 
 
-FROM python AS cuda-dependencies
+FROM installer AS cuda-dependencies
 ARG CUDA_INDEX=
-WORKDIR /build
-RUN python3 -m venv /opt/visreward
 COPY constraints.txt ./
-COPY --from=requirements /build/requirements.txt ./
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install ${CUDA_INDEX:+--extra-index-url "$CUDA_INDEX"} --constraint constraints.txt --requirement requirements.txt
+COPY --from=requirements /build/service.txt ./
+RUN --mount=type=cache,target=/var/.cache/pip \
+    pip install ${CUDA_INDEX:+--extra-index-url "$CUDA_INDEX"} --constraint constraints.txt --requirement service.txt
 
 
-FROM python AS wheel
-WORKDIR /build
-RUN python3 -m venv /opt/visreward
+FROM installer AS trainer-dependencies
+ARG CUDA_INDEX=
+COPY constraints.txt ./
+COPY --from=requirements /build/trainer.txt ./
+RUN --mount=type=cache,target=/var/.cache/pip \
+    pip install ${CUDA_INDEX:+--extra-index-url "$CUDA_INDEX"} --constraint constraints.txt --requirement trainer.txt
+
+
+FROM installer AS wheel
 COPY pyproject.toml README.md LICENSE ./
 COPY client client
 COPY service service
 COPY trainer trainer
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/.cache/pip \
     pip wheel --no-deps --wheel-dir /wheels .
 
 
-# What both targets run in. Nothing below needs a writable root: caches go to /tmp, weights to /models.
-FROM python AS runtime
+# What all targets run in. Nothing below needs a writable root: caches go to /tmp, weights to /models.
+FROM python AS base
 # tini is process 1: it passes SIGTERM on while models load, and reaps the processes that run rules.
 # Its version is the base image's own, which the base's digest pins.
 # hadolint ignore=DL3008
@@ -62,17 +75,32 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 visreward \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin visreward \
-    && install --directory --owner 10001 --group 10001 /models
-COPY --chmod=0444 k8s/base/settings.toml /etc/visreward/settings.toml
+    && install --directory --owner 10001 --group 10001 /models /runs
 ENV HOME=/tmp \
     HF_HOME=/models \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1 \
-    VISREWARD_CONFIG=/etc/visreward/settings.toml \
+    PYTHONUNBUFFERED=1
+STOPSIGNAL SIGTERM
+
+
+# GRPO on one GPU, with rewards and completions from other containers. It listens to nobody.
+FROM base AS trainer
+COPY --from=trainer-dependencies /opt/visreward /opt/visreward
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+VOLUME ["/models", "/runs"]
+ENTRYPOINT ["tini", "--", "visreward", "train"]
+USER 10001:10001
+
+
+FROM base AS runtime
+COPY --chmod=0444 k8s/base/settings.toml /etc/visreward/settings.toml
+ENV VISREWARD_CONFIG=/etc/visreward/settings.toml \
     VISREWARD_HOST=0.0.0.0
 VOLUME ["/models"]
 EXPOSE 8000 8001
-STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('VISREWARD_PORT', '8000') + '/readyz', timeout=4)"]
 ENTRYPOINT ["tini", "--", "visreward", "serve"]

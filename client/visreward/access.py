@@ -54,7 +54,7 @@ def authorized(headers: Mapping[str, str] | None, api_key: str | None) -> dict[s
     """
     found = dict(headers or {})
     key = api_key or os.environ.get(KEY_VARIABLE)
-    if key is None or "authorization" in {name.lower() for name in found}:
+    if not key or "authorization" in {name.lower() for name in found}:
         return found
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ValueError("the API key holds characters that no key has; is there a line break at its end?")

@@ -1,5 +1,6 @@
 """Builds a service from its settings and runs it. The one place where the parts are put together."""
 
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from visreward_service.logs import configure_logs
 from visreward_service.metrics import Metrics
 from visreward_service.models import load_models
 from visreward_service.models.base import Model
+from visreward_service.models.devices import read_memory
 from visreward_service.models.images import decode
 from visreward_service.recipes import load_recipes
 from visreward_service.rest.app import create_app
@@ -50,6 +52,7 @@ def build_engine(settings: Settings) -> Engine:
     answers.warm()  # sympy takes a second to import, which the first request shall not wait for
     metrics = Metrics()
     models = load_models(settings.models)
+    metrics.watch_devices(partial(read_memory, [model.info.device for model in models.values()]))
     catalog = Catalog(models=_facts(models), tokenizers=_tokenizers(settings.tokenizers))
     recipes = RecipeBook(
         load_recipes(settings.recipe_folders), catalog, max_inline_chars=settings.limits.max_recipe_chars
@@ -171,11 +174,13 @@ def serve(
     if settings.metrics.port is not None:
         serve_probes_beside(app, ProbeServer(settings, engine))
     server = DrainingServer(
-        uvicorn.Config(app, host=settings.host, port=settings.port, **listening(settings)),
+        uvicorn.Config(app, host=settings.host, port=settings.port, **listening(settings, engine.metrics)),
         engine,
         drain_seconds=settings.drain_seconds,
         limit_seconds=settings.shutdown_seconds,
     )
+    gc.collect()
+    gc.freeze()  # what is loaded stays: the collector need not look through it again and again
     with suppress(KeyboardInterrupt):  # uvicorn raises it again when it has stopped
         server.run()
     return 0 if server.started else START_FAILED

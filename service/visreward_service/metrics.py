@@ -1,11 +1,14 @@
 """What the service counts, and how it is exposed to Prometheus. Each service has a registry of its own."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from visreward.protocol import ItemResult
+from visreward_service.memory import DeviceCollector, DeviceMemory
+from visreward_service.rewards import RewardHistogram
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -16,8 +19,20 @@ INLINE = "inline"
 """Label of every recipe that was written into its request."""
 
 
-def _sign(value: float) -> str:
-    return "negative" if value < 0 else "positive"
+M = TypeVar("M", Counter, Histogram)
+
+
+class Children(dict[tuple[str, ...], M], Generic[M]):
+    """A metric's children by their labels, found without what the library does to find them each time."""
+
+    def __init__(self, metric: M) -> None:
+        super().__init__()
+        self._metric: M = metric
+
+    def __missing__(self, labels: tuple[str, ...]) -> M:
+        child: M = self._metric.labels(*labels)
+        self[labels] = child
+        return child
 
 
 class Metrics:
@@ -26,7 +41,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._sources: set[str] = set()
+        self._devices = DeviceCollector()
         new = self.registry
+        new.register(self._devices)
         self.requests = Counter(
             "visreward_requests", "Requests by path and status.", ["path", "status"], registry=new
         )
@@ -46,13 +63,8 @@ class Metrics:
             ["recipe", "source", "code"],
             registry=new,
         )
-        self.rewards = Histogram(
-            "visreward_reward",
-            "Rewards given.",
-            ["recipe"],
-            registry=new,
-            buckets=(-1, -0.5, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 2, 5, 10),
-        )
+        self._rewards = RewardHistogram()
+        new.register(self._rewards)
         self.reward_value = Counter(
             "visreward_reward_value",
             "Sum of rewards, those above and those below zero apart and without their sign.",
@@ -145,7 +157,33 @@ class Metrics:
             ["full_of"],
             registry=new,
         )
+        self.certificates = Counter(
+            "visreward_certificates",
+            "Changed certificate files that were taken, and those that could not be.",
+            ["port", "outcome"],
+            registry=new,
+        )
+        for full_of in ("bytes", "items"):
+            self.refused.labels(full_of)
+        for port in ("http", "grpc"):
+            for outcome in ("renewed", "refused"):
+                self.certificates.labels(port, outcome)
         self.rule_restarts = Gauge("visreward_rule_worker_restarts", "Rule workers replaced.", registry=new)
+        self._requests, self._request_seconds = Children(self.requests), Children(self.request_seconds)
+        self._stage_seconds = Children(self.stage_seconds)
+        self._items, self._reward_value = Children(self.items), Children(self.reward_value)
+        self._parts, self._part_value = Children(self.parts), Children(self.part_value)
+        self._asked, self._done, self._cache = map(Children, (self.asked, self.done, self.cache))
+        self._groups = Children(self.groups)
+        for kind in ("image", "text", "rule"):
+            self.asked.labels(kind)
+            self.done.labels(kind)
+        for outcome in ("hit", "miss"):
+            self.cache.labels(outcome)
+
+    def watch_devices(self, read: Callable[[], Sequence[DeviceMemory]]) -> None:
+        """Expose the memory of the GPUs that `read` tells of, asked anew for every scrape."""
+        self._devices.read = read
 
     def batch(self, model: str, kind: str, size: int, seconds: float) -> None:
         """Count one forward pass."""
@@ -153,24 +191,68 @@ class Metrics:
         self.encoded.labels(model, kind).inc(size)
         self.encode_seconds.labels(model, kind).inc(seconds)
 
-    def answered(self, recipe: str, sources: Iterable[str | None], results: Iterable[ItemResult]) -> None:
-        """Count the items of one answer."""
-        for source, result in zip(sources, results):
-            code = "ok" if result.error is None else str(result.error.code)
-            label = self._source(source)
-            self.items.labels(recipe, label, code).inc()
-            if result.reward is not None:
-                self.rewards.labels(recipe).observe(result.reward)
-                self.reward_value.labels(recipe, label, _sign(result.reward)).inc(abs(result.reward))
-                self._count_parts(recipe, result.parts)
+    def request(self, path: str, status: str, seconds: float) -> None:
+        """Count one request."""
+        self._requests[path, status].inc()
+        self._request_seconds[path,].observe(seconds)
 
-    def _count_parts(self, recipe: str, parts: Mapping[str, float | None]) -> None:
-        if recipe == INLINE:
-            return  # its terms are named by clients, who could grow the registry
-        for part, value in parts.items():
-            self.parts.labels(recipe, part, "none" if value is None else "number").inc()
-            if value is not None and math.isfinite(value):
-                self.part_value.labels(recipe, part, _sign(value)).inc(abs(value))
+    def stage(self, name: str, seconds: float) -> None:
+        """Count a stage of a request that was scored."""
+        self._stage_seconds[name,].observe(seconds)
+
+    def worked(self, kind: str, asked: int, done: int) -> None:
+        """Count units of work of one request."""
+        if asked:
+            self._asked[kind,].inc(asked)
+        if done:
+            self._done[kind,].inc(done)
+
+    def looked_up(self, hits: int, misses: int) -> None:
+        """Count what one request found in the cache, and what not."""
+        if hits:
+            self._cache["hit",].inc(hits)
+        if misses:
+            self._cache["miss",].inc(misses)
+
+    def answered(self, recipe: str, sources: Iterable[str | None], results: Sequence[ItemResult]) -> None:
+        """Count the items of one answer: they are added up first, and then each sum is counted once."""
+        items: dict[tuple[str, str], int] = {}
+        rewards: dict[str, list[float]] = {}
+        for source, result in zip(sources, results):
+            label = self._source(source)
+            key = (label, "ok" if result.error is None else str(result.error.code))
+            items[key] = items.get(key, 0) + 1
+            if result.reward is not None:
+                rewards.setdefault(label, []).append(result.reward)
+        for (label, code), count in items.items():
+            self._items[recipe, label, code].inc(count)
+        for label, found in rewards.items():
+            self._rewards.observe(recipe, found)
+            self._add(self._reward_value, (recipe, label), found)
+        if recipe != INLINE:  # its terms are named by clients, who could grow the registry
+            self._count_parts(recipe, [result.parts for result in results if result.reward is not None])
+
+    def grouped(self, recipe: str, tied: Iterable[bool]) -> None:
+        """Count the groups of one answer."""
+        for is_tied in tied:
+            self._groups[recipe, "true" if is_tied else "false"].inc()
+
+    def _count_parts(self, recipe: str, scored: Sequence[Mapping[str, float | None]]) -> None:
+        for part in scored[0] if scored else ():
+            found = [value for parts in scored if (value := parts[part]) is not None]
+            if found:
+                self._parts[recipe, part, "number"].inc(len(found))
+            if len(found) < len(scored):
+                self._parts[recipe, part, "none"].inc(len(scored) - len(found))
+            self._add(self._part_value, (recipe, part), [value for value in found if math.isfinite(value)])
+
+    def _add(self, sums: Children[Counter], labels: tuple[str, str], values: Sequence[float]) -> None:
+        """Add values to the two sums of a metric, each to that of its sign."""
+        above = [value for value in values if value >= 0]
+        below = [-value for value in values if value < 0]
+        for sign, found in (("positive", above), ("negative", below)):
+            if found:
+                sums[*labels, sign].inc(sum(found))
 
     def _source(self, source: str | None) -> str:
         if source is None:

@@ -83,6 +83,8 @@ class HttpSettings(Section):
     """Of a request's line and headers."""
     idle_seconds: Positive = 60.0
     """How long a client may leave a request unfinished, or an answer unread, without a byte moving."""
+    request_seconds: Positive = 300.0
+    """How long a request may take to come in, however steadily it comes."""
 
 
 class MetricsSettings(Section):
@@ -115,7 +117,13 @@ class GrpcSettings(Section):
     stream_requests: Count = 32
     """Requests of one stream that are scored at once."""
     stream_idle_seconds: Positive = 300.0
-    """How long a stream may stay open without a new request."""
+    """How long a stream may stay open without a new request, or with an answer that nobody takes."""
+    keepalive_seconds: Positive = 30.0
+    """How long a connection may be silent before the peer is asked whether it is there still; it has a third
+    of that to answer. Also how long one that is new may take to say its first word."""
+    connection_seconds: Positive = 3600.0
+    """When a connection is closed: what is under way on it has `limits.max_deadline_ms` to end, and further
+    calls open a new one, at another replica where there are several."""
     max_metadata_bytes: Annotated[int, Field(ge=1024)] = 2**14
     """Of one call."""
 

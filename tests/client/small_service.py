@@ -7,6 +7,7 @@ and can be told to fail first, so that the client is tested over HTTP and agains
 import base64
 import hashlib
 import json
+import ssl
 import statistics
 import threading
 import time
@@ -268,12 +269,15 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running_service(**settings: Any) -> Iterator[SmallService]:
-    """Yield a service that listens on a port of its own."""
+def running_service(encryption: ssl.SSLContext | None = None, **settings: Any) -> Iterator[SmallService]:
+    """Yield a service that listens on a port of its own, encrypted where it is told how."""
     service = SmallService(**settings)
     handler = type("BoundHandler", (Handler,), {"service": service})
     server = Server(("127.0.0.1", 0), handler)
-    service.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if encryption is not None:
+        server.socket = encryption.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    scheme = "http" if encryption is None else "https"
+    service.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

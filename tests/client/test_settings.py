@@ -25,6 +25,15 @@ def test_an_argument_beats_the_environment(service: SmallService, monkeypatch: p
         assert client.ready()
 
 
+def test_an_empty_key_of_the_environment_is_none(
+    service: SmallService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISREWARD_API_KEY", "")
+    with RewardClient(url=service.url) as client:
+        assert client.score(ITEMS, recipe="lengths").rewards == [4.0]
+    assert "authorization" not in {name.lower() for name in service.scored[-1].headers}
+
+
 def test_without_either_the_service_of_this_machine_is_meant() -> None:
     asked: list[str] = []
 

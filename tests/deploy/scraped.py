@@ -4,7 +4,6 @@ import contextlib
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,21 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.running import running
 from tests.service.scenes_data import item, picture
 from visreward_service.main import build_engine
-from visreward_service.rest import create_app
+from visreward_service.memory import DeviceMemory
 from visreward_service.settings import RedisSettings, RuleSettings, Settings
 
+STAND_IN = DeviceMemory("cuda:0", total=80 * 2**30, used=30 * 2**30, reserved=24 * 2**30, allocated=9 * 2**30)
+"""What stands in for a GPU, which these tests have none of: its panels have these numbers to show.
 
-class Server(uvicorn.Server):
-    """uvicorn in a thread, which must leave the process's signals alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+What a real one tells is read by `make test-gpu`."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +105,7 @@ def running_service(folder: Path) -> Iterator[Scraped]:
         settings = Settings(
             rules=RuleSettings(workers=1), cpu_threads=2, redis=RedisSettings(url=url, timeout_seconds=5)
         )
-        app = create_app(settings, build_engine(settings))
-        server = Server(uvicorn.Config(app, port=0, ws="none", log_config=None, access_log=False))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            while not server.started:
-                thread.join(timeout=0.01)
-                assert thread.is_alive()
-            yield Scraped(server.servers[0].sockets[0].getsockname()[1])
-        finally:
-            server.should_exit = True
-            thread.join()
+        engine = build_engine(settings)
+        engine.metrics.watch_devices(lambda: [STAND_IN])
+        with running(settings, engine) as port:
+            yield Scraped(port)

@@ -52,7 +52,7 @@ def test_the_image_says_how_it_is_run(image: Image) -> None:
 def test_the_image_holds_the_service_and_nothing_of_its_build(image: Image) -> None:
     assert (image.root / "opt/visreward/bin/visreward").is_file()
     assert (image.root / "etc/visreward/settings.toml").is_file()
-    for left in ("build", "wheels", "root/.cache/pip", "opt/visreward/bin/pytest"):
+    for left in ("build", "wheels", "var/.cache/pip", "root/.cache/pip", "opt/visreward/bin/pytest"):
         assert not (image.root / left).exists(), left
     assert not list((image.root / "var/lib/apt/lists").glob("*Packages*"))
 

@@ -1,6 +1,7 @@
 """docker-compose.yml: what it starts, how little each container may do, and that its parts fit together."""
 
 import re
+from argparse import ArgumentParser
 from typing import Any
 
 import pytest
@@ -16,12 +17,29 @@ from tests.deploy.files import (
     settings_in,
 )
 from visreward_service.settings import Settings
+from visreward_trainer.commands.options import read_overrides
+from visreward_trainer.commands.train import COMMAND as TRAIN
+from visreward_trainer.config import TrainConfig
+from visreward_trainer.config_file import load_config
 
 SERVICES = (
-    "visreward", "visreward-gpu", "visreward-triton", "triton", "redis", "prometheus", "grafana",
+    "visreward", "visreward-gpu", "visreward-triton", "triton", "trainer", "vllm",
+    "redis", "prometheus", "grafana",
 )  # fmt: skip
 OURS = ("visreward", "visreward-gpu", "visreward-triton")
-PROFILES = {"visreward-gpu": ["gpu"], "visreward-triton": ["triton"], "triton": ["triton"]}
+BUILT = (*OURS, "trainer")
+PROFILES = {
+    "visreward-gpu": ["gpu"],
+    "visreward-triton": ["triton"],
+    "triton": ["triton"],
+    "trainer": ["trainer"],
+    "vllm": ["trainer"],
+}
+TAGGED_HERE = {
+    "triton": r"\$\{TRITON_IMAGE:-tritonserver:\d+\.\d+-py3\}",
+    "vllm": r"\$\{VLLM_IMAGE:-vllm:\d+\.\d+\.\d+\}",
+}
+"""Images of others under a name of this machine."""
 
 
 def service(name: str) -> dict[str, Any]:
@@ -49,17 +67,18 @@ def test_a_container_has_bounds_and_a_health_check(name: str) -> None:
     one = service(name)
     assert re.fullmatch(r"\d+g", one["mem_limit"])
     assert one["pids_limit"] > 0
-    assert name in OURS or "healthcheck" in one  # the image of the service brings its own
+    # The image of the service brings its own, and a run of the trainer ends by itself.
+    assert name in BUILT or "healthcheck" in one
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_an_image_is_pinned_to_a_release(name: str) -> None:
     image = service(name)["image"]
-    if name in OURS:
+    if name in BUILT:
         assert service(name)["build"]["target"] == image.split(":")[1]
-    elif name == "triton":
-        assert re.fullmatch(r"\$\{TRITON_IMAGE:-tritonserver:\d+\.\d+-py3\}", image)
-        image = "tritonserver"
+    elif name in TAGGED_HERE:
+        assert re.fullmatch(TAGGED_HERE[name], image)
+        image = name
     else:
         assert re.search(r":v?\d+\.\d+\.\d+(-\w+)?$", image)
     assert "." not in image.split("/")[0].split(":")[0], "the image names a registry"
@@ -134,7 +153,60 @@ def test_triton_is_reached_by_the_service_alone_under_the_name_that_its_settings
     assert "ports" not in service("triton")
 
 
-@pytest.mark.parametrize("profile", [None, "gpu", "triton"])
+def test_a_run_starts_with_valid_settings_and_finds_service_and_rollouts() -> None:
+    config = run_config()
+    assert config.reward.url == "http://visreward:8000"
+    assert config.rollouts.url == "http://vllm:8000"
+    assert config.syncs_adapters
+    folders = [str(place) for place in (config.output.folder, config.adapter_folder, config.data.path)]
+    mounted = {
+        mount.split(":")[-2 if mount.endswith(":ro") else -1] for mount in service("trainer")["volumes"]
+    }
+    assert all(f"/{folder.split('/')[1]}" in mounted for folder in folders)
+
+
+def test_vllm_is_started_as_the_run_wants_it() -> None:
+    vllm, config = service("vllm"), run_config()
+    model, *options = map(plain, vllm["command"])
+    given = dict(option.removeprefix("--").split("=") for option in options if "=" in option)
+    assert model == config.model.path
+    assert given["served-model-name"] == config.rollouts.model
+    assert given["logprobs-mode"] == "processed_logprobs"
+    assert int(given["max-lora-rank"]) >= config.lora.rank
+    assert "--enable-lora" in options
+    assert vllm["environment"]["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
+    assert vllm["environment"]["VLLM_SERVER_DEV_MODE"] == "1"
+    # It reads adapters where the trainer writes them.
+    assert "runs:/runs:ro" in vllm["volumes"]
+    assert "runs:/runs" in service("trainer")["volumes"]
+
+
+def test_vllm_is_reached_by_the_trainer_alone() -> None:
+    assert "ports" not in service("vllm")
+    (private,) = service("vllm")["networks"]
+    assert private in compose()["networks"]
+    members = [name for name in SERVICES if private in service(name).get("networks", ["default"])]
+    assert members == ["trainer", "vllm"]
+
+
+def test_trainer_and_vllm_have_each_a_gpu_of_its_own() -> None:
+    found = [
+        device
+        for name in ("trainer", "vllm")
+        for device in service(name)["deploy"]["resources"]["reservations"]["devices"]
+    ]
+    assert all(device["capabilities"] == ["gpu"] for device in found)
+    assert [[plain(name) for name in device["device_ids"]] for device in found] == [["1"], ["0"]]
+
+
+def test_a_run_that_has_ended_is_not_started_again() -> None:
+    assert service("trainer")["restart"] == "no"
+    assert service("trainer")["depends_on"] == {
+        name: {"condition": "service_healthy"} for name in ("visreward", "vllm")
+    }
+
+
+@pytest.mark.parametrize("profile", [None, "gpu", "triton", "trainer"])
 def test_compose_itself_accepts_the_file(profile: str | None) -> None:
     arguments = () if profile is None else ("--profile", profile)
     find_tool("docker-compose")
@@ -162,6 +234,23 @@ def settings_of(name: str) -> Settings:
     one = service(name)
     (file,) = [mount.split(":")[0] for mount in binds(one) if "settings.toml" in mount]
     return settings_in(image_environment() | one["environment"], ROOT / file)
+
+
+def run_config() -> TrainConfig:
+    """Return what a run is told: the mounted file, and the container's command line over it."""
+    one = service("trainer")
+    (mount,) = [mount for mount in binds(one) if "train.toml" in mount]
+    here, there, _ = mount.split(":")
+    parser = ArgumentParser()
+    TRAIN.add_arguments(parser)
+    args = parser.parse_args([plain(argument) for argument in one["command"]])
+    assert args.config == [there]
+    return load_config(TrainConfig, [ROOT / here], read_overrides(args))
+
+
+def plain(text: str) -> str:
+    """Return a text of the file as compose reads it where no variable is set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 def binds(one: dict[str, Any]) -> list[str]:

@@ -2,8 +2,8 @@
 
 import http.server
 import json
+import os
 import re
-import shlex
 import subprocess
 import sys
 import threading
@@ -14,9 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.files import ROOT, image_environment, lineage, run_tool, settings_in, stages
+from tests.deploy.files import ROOT, compose, image_environment, lineage, run_tool, settings_in, stages
 
-TARGETS = ("cpu", "cuda")
+SERVICE_EXTRAS = ("service", "grpc", "triton", "zstd")
+EXTRAS = {
+    "cpu": SERVICE_EXTRAS,
+    "cuda": SERVICE_EXTRAS,
+    "trainer": ("trainer", "grpc", "zstd"),
+}
+TARGETS = tuple(EXTRAS)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -33,7 +39,18 @@ def test_an_edit_of_the_sources_keeps_the_layer_of_dependencies(target: str) -> 
     }
     assert copied == {"constraints.txt"}
     made = [rest for rest in stages()[f"{target}-dependencies"].all("COPY") if "--from=" in rest]
-    assert made == ["--from=requirements /build/requirements.txt ./"]
+    listed = "trainer.txt" if target == "trainer" else "service.txt"
+    assert made == [f"--from=requirements /build/{listed} ./"]
+    (install,) = stages()[f"{target}-dependencies"].all("RUN")
+    assert f"--constraint constraints.txt --requirement {listed}" in install
+
+
+def test_what_pip_fetched_is_kept_where_the_builder_keeps_it() -> None:
+    place = dict(pair.split("=", 1) for pair in stages()["installer"].all("ENV"))["PIP_CACHE_DIR"]
+    for name in (*(f"{target}-dependencies" for target in TARGETS), "wheel"):
+        assert stages()[name].base == "installer"
+        (step,) = stages()[name].all("RUN")
+        assert step.startswith(f"--mount=type=cache,target={place} "), name
 
 
 def test_the_base_is_pinned_to_a_release_and_can_be_pinned_to_a_digest() -> None:
@@ -42,23 +59,20 @@ def test_the_base_is_pinned_to_a_release_and_can_be_pinned_to_a_digest() -> None
     assert stages()["python"].base == "${PYTHON_IMAGE}"
 
 
-def test_the_requirements_are_those_of_the_service_with_grpc(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_requirements_are_those_of_what_the_image_is_for(target: str, tmp_path: Path) -> None:
     (command,) = stages()["requirements"].all("RUN")
-    program = shlex.split(command.rsplit(" > ", 1)[0])
-    assert program[:2] == ["python3", "-c"]
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    done = subprocess.run(
-        [sys.executable, *program[1:]], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, env={"PATH": path}, check=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    assert done.stdout.splitlines() == [
+    listed = tmp_path / ("trainer.txt" if target == "trainer" else "service.txt")
+    assert listed.read_text(encoding="utf-8").splitlines() == [
         *project["dependencies"],
-        *extras["service"],
-        *extras["grpc"],
-        *extras["triton"],
+        *(line for extra in EXTRAS[target] for line in extras[extra]),
     ]
-    assert not any(line.startswith("visreward") for line in done.stdout.splitlines())
+    assert "visreward" not in listed.read_text(encoding="utf-8")
 
 
 def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
@@ -89,6 +103,19 @@ def test_nothing_is_kept_outside_the_model_volume_and_tmp() -> None:
     assert variables["PYTHONDONTWRITEBYTECODE"] == "1"
 
 
+def test_the_trainer_writes_to_its_volumes_and_is_no_server() -> None:
+    line = lineage("trainer")
+    assert [stage.name for stage in line] == ["trainer", "base", "python"]
+    variables = dict(
+        pair.split("=", 1) for stage in line for rest in stage.all("ENV") for pair in rest.split()
+    )
+    assert not any(name.startswith("VISREWARD_") for name in variables)
+    assert [json.loads(rest) for rest in stages()["trainer"].all("VOLUME")] == [["/models", "/runs"]]
+    assert json.loads(stages()["trainer"].all("ENTRYPOINT")[0]) == ["tini", "--", "visreward", "train"]
+    for word in ("EXPOSE", "HEALTHCHECK"):
+        assert not any(stage.all(word) for stage in line)
+
+
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (None, False)])
 def test_the_health_check_is_the_readiness_of_the_service(status: int | None, healthy: bool) -> None:
     (rest,) = stages()["runtime"].all("HEALTHCHECK")
@@ -113,7 +140,7 @@ def test_no_file_names_a_host_to_install_from() -> None:
     files = [ROOT / "Dockerfile", ROOT / "docker-compose.yml", *(ROOT / "k8s").rglob("*.y*ml")]
     for file in files:
         for address in re.findall(r"https?://([^/\s'\"]+)", file.read_text(encoding="utf-8")):
-            assert address.split(":")[0] in {"127.0.0.1", "prometheus"}, f"{file.name}: {address}"
+            assert address.split(":")[0] in {"127.0.0.1", *compose()["services"]}, f"{file.name}: {address}"
 
 
 def test_hadolint_has_nothing_to_say() -> None:

@@ -1,5 +1,6 @@
 """Lets callers in: whose key it is, whether it comes too often, and whether it may use a recipe."""
 
+import base64
 import hmac
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +12,6 @@ from visreward_service.access.keys import hash_key
 from visreward_service.access.settings import KeySettings
 from visreward_service.engine.faults import RequestFault
 
-SCHEME = "bearer "
 INLINE = "inline"
 MAX_HEADER_CHARS = 1000
 Clock = Callable[[], float]
@@ -96,9 +96,13 @@ class Guard:
             return ANYONE
         if not authorization:
             raise RequestFault(Code.UNAUTHENTICATED, "send a key: `Authorization: Bearer …`")
-        if len(authorization) > MAX_HEADER_CHARS or not authorization.lower().startswith(SCHEME):
-            raise RequestFault(Code.UNAUTHENTICATED, "the Authorization header is not `Bearer` and a key")
-        shown = hash_key(authorization[len(SCHEME) :].strip())
+        key = read_key(authorization) if len(authorization) <= MAX_HEADER_CHARS else None
+        if key is None:
+            raise RequestFault(
+                Code.UNAUTHENTICATED,
+                "the Authorization header is not `Bearer` and a key, or `Basic` with it for a password",
+            )
+        shown = hash_key(key)
         found: Caller | None = None
         # Every key is compared, and each in the same time, so that the time tells nothing of them.
         for known, caller in self._callers:
@@ -107,6 +111,25 @@ class Guard:
         if found is None:
             raise RequestFault(Code.UNAUTHENTICATED, "the key is not known here")
         return found
+
+
+def read_key(authorization: str) -> str | None:
+    """Return the key that an `Authorization` header shows, None where it shows none.
+
+    `Bearer KEY`, or `Basic` (RFC 7617): clients that know a URL alone make it of `http://:KEY@host`. The key
+    is the password, whatever the user's name; where there is no password, it is the name (`http://KEY@host`).
+    """
+    scheme, _, shown = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return shown.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = base64.b64decode(shown.strip(), validate=True)
+    except ValueError:
+        return None
+    name, _, password = pair.decode("utf-8", "surrogateescape").partition(":")
+    return password or name
 
 
 def _rate(per_minute: int | None, clock: Clock) -> Rate | None:

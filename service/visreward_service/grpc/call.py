@@ -133,12 +133,12 @@ async def _traced(
         _record(method, call, status, time.perf_counter() - started, metrics)
     if fault is not None:
         await abort(context, fault, call.request_id)
+        return
     context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
 
 
 def _record(method: str, call: Call, status: str, seconds: float, metrics: Metrics) -> None:
-    metrics.requests.labels(method, status).inc()
-    metrics.request_seconds.labels(method).observe(seconds)
+    metrics.request(method, status, seconds)
     log.info(
         "request",
         extra={

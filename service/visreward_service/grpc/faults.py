@@ -1,6 +1,7 @@
 """From faults to gRPC statuses. The table of statuses is the protocol's."""
 
-from typing import NoReturn
+import asyncio
+from contextlib import suppress
 
 import grpc
 
@@ -12,6 +13,8 @@ ERROR_KEY = "visreward-error-bin"
 """Trailing metadata: the error's body, the same JSON as over HTTP."""
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 """Trailing metadata that gRPC's own retries obey."""
+TOLD_SECONDS = 5.0
+"""What a status has to reach its caller."""
 
 
 def to_error(fault: RequestFault, request_id: str) -> ErrorBody:
@@ -26,8 +29,11 @@ def to_error(fault: RequestFault, request_id: str) -> ErrorBody:
     )
 
 
-async def abort(context: Context, fault: RequestFault, request_id: str) -> NoReturn:
-    """End the call with the status of the fault's code."""
+async def abort(context: Context, fault: RequestFault, request_id: str) -> None:
+    """End the call with the status of the fault's code.
+
+    A caller that takes no answers takes no status either; it is not waited for.
+    """
     metadata: list[tuple[str, str | bytes]] = [
         ("x-request-id", request_id),
         (ERROR_KEY, to_error(fault, request_id).model_dump_json().encode()),
@@ -35,4 +41,6 @@ async def abort(context: Context, fault: RequestFault, request_id: str) -> NoRet
     if fault.retry_after_seconds is not None:
         metadata.append((PUSHBACK_KEY, str(round(fault.retry_after_seconds * 1000))))
     status = grpc.StatusCode[MEANINGS[fault.code].grpc]
-    await context.abort(status, fault.message, tuple(metadata))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TOLD_SECONDS):
+            await context.abort(status, fault.message, tuple(metadata))

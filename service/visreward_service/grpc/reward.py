@@ -16,6 +16,10 @@ from visreward_service.grpc.stubs import Context, Handler
 SERVICE = "visreward.v1.RewardService"
 
 
+class UnreadError(Exception):
+    """The caller of a stream does not take its answers."""
+
+
 class RewardService:
     """The methods of the service."""
 
@@ -85,7 +89,7 @@ class RewardService:
         """Score requests as they come, a bounded number at a time, and answer each when it is ready.
 
         While that many are under way nothing is read, so that a caller who sends faster than it reads is held
-        up by gRPC's flow control.
+        up by gRPC's flow control. One that does not read at all is given up, with all that it has asked.
         """
         free = asyncio.Semaphore(self._stream_requests)
         turn = asyncio.Lock()
@@ -93,28 +97,33 @@ class RewardService:
         async def respond(index: int, message: pb.ScoreRequest, num_bytes: int) -> None:
             try:
                 response = await self._outcome(index, message, num_bytes, call)
-                async with turn:
-                    await context.write(response.SerializeToString())
+                await turn.acquire()
+                await self._write(context, response.SerializeToString())
+                turn.release()  # behind an answer that is not taken it is nobody's turn
             finally:
                 free.release()
 
         refusal: RequestFault | None = None
         first: pb.ScoreRequest | None = None
-        async with asyncio.TaskGroup() as tasks:
-            for index in count():
-                await free.acquire()
-                try:
-                    raw = await self._read(context)
-                    if raw is None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for index in count():
+                    await free.acquire()
+                    try:
+                        raw = await self._read(context)
+                        if raw is None:
+                            break
+                        message = await asyncio.to_thread(parse, pb.ScoreRequest, raw)
+                    except RequestFault as fault:
+                        refusal = fault
                         break
-                    message = await asyncio.to_thread(parse, pb.ScoreRequest, raw)
-                except RequestFault as fault:
-                    refusal = fault
-                    break
-                first = first or message
-                inherit(message, first)
-                await self._keep_images(message)
-                tasks.create_task(respond(index, message, len(raw)))
+                    first = first or message
+                    inherit(message, first)
+                    await self._keep_images(message)
+                    tasks.create_task(respond(index, message, len(raw)))
+        except* UnreadError:
+            told = f"an answer was not taken within {self._stream_idle_seconds:g} seconds"
+            refusal = RequestFault(Code.DEADLINE_EXCEEDED, told)
         if refusal is not None:
             raise refusal
 
@@ -126,6 +135,13 @@ class RewardService:
             message = f"no request came within {self._stream_idle_seconds:g} seconds"
             raise RequestFault(Code.DEADLINE_EXCEEDED, message) from None
         return raw if isinstance(raw, bytes) else None
+
+    async def _write(self, context: Context, raw: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._stream_idle_seconds):
+                await context.write(raw)
+        except TimeoutError:
+            raise UnreadError from None
 
     async def _keep_images(self, message: pb.ScoreRequest) -> None:
         """Store the images before the next request is read. What is wrong with one is said by its items."""

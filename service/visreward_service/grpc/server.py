@@ -9,7 +9,9 @@ import grpc
 from fastapi import FastAPI
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from visreward_service.access import Guard, TlsSettings
+from visreward.protocol import Limits
+from visreward_service.access import Guard
+from visreward_service.certificates import Certificates, Shown
 from visreward_service.engine.engine import Engine
 from visreward_service.grpc.access import Access
 from visreward_service.grpc.inference import SERVICE as INFERENCE
@@ -17,7 +19,7 @@ from visreward_service.grpc.inference import InferenceService
 from visreward_service.grpc.reflection import add_reflection
 from visreward_service.grpc.reward import SERVICE as REWARD
 from visreward_service.grpc.reward import RewardService
-from visreward_service.settings import Settings
+from visreward_service.settings import GrpcSettings, Settings
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +32,8 @@ FRAME_BYTES = 2**16
 NAMES = ("", REWARD, INFERENCE)
 """What health can be asked about; the empty name is the server."""
 
-KEEPALIVE = (
-    # A peer that has gone without a word is noticed, and its calls are cancelled.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-)
+MIN_PING_MS = 5_000
+"""How often a client may ask whether the server is still there."""
 
 
 class GrpcServer:
@@ -56,12 +54,12 @@ class GrpcServer:
         """Listen. Raises RuntimeError where the port is taken."""
         wanted = self._settings.grpc
         options = (
+            *bounds_of_connections(wanted, self._settings.limits),
             ("grpc.max_receive_message_length", self._settings.limits.max_request_bytes + FRAME_BYTES),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_metadata_size", wanted.max_metadata_bytes),
             ("grpc.absolute_max_metadata_size", wanted.max_metadata_bytes),
             ("grpc.so_reuseport", 0),
-            *KEEPALIVE,
         )
         server = grpc.aio.server(
             interceptors=[Access(self._guard, self._engine.metrics)],
@@ -89,7 +87,8 @@ class GrpcServer:
     def _listen(self, server: grpc.aio.Server, address: str) -> int:
         if self._settings.tls is None:
             return server.add_insecure_port(address)
-        return server.add_secure_port(address, read_credentials(self._settings.tls))
+        certificates = Certificates(self._settings.tls, self._engine.metrics, port="grpc")
+        return server.add_secure_port(address, encryption(certificates))
 
     async def stop(self) -> None:
         """Refuse new calls, and give those under way as long as the settings say."""
@@ -117,11 +116,48 @@ class GrpcServer:
             await self._health.set(name, status)
 
 
-def read_credentials(tls: TlsSettings) -> grpc.ServerCredentials:
-    """Return what gRPC needs to encrypt, and to ask clients for their certificates."""
-    pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
-    roots = None if tls.client_ca is None else tls.client_ca.read_bytes()
-    return grpc.ssl_server_credentials([pair], root_certificates=roots, require_client_auth=roots is not None)
+def bounds_of_connections(wanted: GrpcSettings, limits: Limits) -> tuple[tuple[str, int], ...]:
+    """Return gRPC's options for what a peer may do with a connection by doing nothing."""
+    patience_ms = round(wanted.keepalive_seconds * 1000)
+    return (
+        # A peer that has gone without a word is noticed, and its calls are cancelled.
+        ("grpc.keepalive_time_ms", patience_ms),
+        # For an answer gRPC waits so long, and a minute where `keepalive_timeout_ms` alone is set.
+        ("grpc.http2.ping_timeout_ms", patience_ms // 3),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_MS),
+        # One that connects and says nothing.
+        ("grpc.server_handshake_timeout_ms", patience_ms),
+        # One that is there and takes no answers: Python's gRPC cannot end its call, only its connection.
+        ("grpc.max_connection_age_ms", round(wanted.connection_seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", limits.max_deadline_ms),
+    )
+
+
+def encryption(certificates: Certificates) -> grpc.ServerCredentials:
+    """Return how a server encrypts: each connection with the certificate that is good when it is made."""
+    first = given = certificates.renewed()
+
+    def renew() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal given
+        shown = certificates.renewed()
+        if shown is given:
+            return None
+        given = shown
+        return _configuration(shown)
+
+    # The stub leaves out that None stands for no change.
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(first),
+        renew,  # type: ignore[arg-type]
+        require_client_authentication=first.client_ca is not None,
+    )
+
+
+def _configuration(shown: Shown) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(shown.key, shown.certificate)], root_certificates=shown.client_ca
+    )
 
 
 def serve_beside(app: FastAPI, server: GrpcServer) -> None:

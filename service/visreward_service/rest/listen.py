@@ -12,8 +12,9 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from visreward_service.access import TlsSettings
+from visreward_service.certificates import Certificates
 from visreward_service.engine.engine import Engine
+from visreward_service.metrics import Metrics
 from visreward_service.rest.app import add_metrics, add_probes
 from visreward_service.rest.connection import bounded_connection
 from visreward_service.rest.errors import install
@@ -25,11 +26,14 @@ log = logging.getLogger(__name__)
 PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-def listening(settings: Settings) -> dict[str, Any]:
+def listening(settings: Settings, metrics: Metrics) -> dict[str, Any]:
     """Return uvicorn's options. Raises `SettingsError` for certificates that cannot be used."""
     options: dict[str, Any] = {
         "http": bounded_connection(
-            max_head_bytes=settings.http.max_head_bytes, idle_seconds=settings.http.idle_seconds
+            max_head_bytes=settings.http.max_head_bytes,
+            idle_seconds=settings.http.idle_seconds,
+            request_seconds=settings.http.request_seconds,
+            max_arriving_bytes=settings.queue.max_bytes,
         ),
         "log_config": None,
         "access_log": False,
@@ -37,34 +41,21 @@ def listening(settings: Settings) -> dict[str, Any]:
         "timeout_graceful_shutdown": int(settings.shutdown_seconds),
     }
     if settings.tls is not None:
-        context = read_certificates(settings.tls)
+        context = encryption(Certificates(settings.tls, metrics, port="http"))
         options["ssl_context_factory"] = lambda _config, _default: context
     return options
 
 
-def read_certificates(tls: TlsSettings) -> ssl.SSLContext:
-    """Return how a server encrypts, TLS 1.2 at least. Raises `SettingsError` where the files do not fit."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        # Without a password to give, a key that has one is refused and not asked about on a terminal.
-        context.load_cert_chain(tls.certificate, tls.key, password="")
-    except (ssl.SSLError, OSError) as error:
-        message = f"tls: {tls.key} is not the key of the certificate in {tls.certificate} ({_reason(error)})"
-        raise SettingsError(message) from None
-    if tls.client_ca is not None:
-        try:
-            context.load_verify_locations(tls.client_ca)
-        except (ssl.SSLError, OSError) as error:
-            message = f"tls.client_ca: {tls.client_ca} holds no certificates ({_reason(error)})"
-            raise SettingsError(message) from None
-        context.verify_mode = ssl.CERT_REQUIRED
+def encryption(certificates: Certificates) -> ssl.SSLContext:
+    """Return how a server encrypts: each connection with the certificate that is good when it is made."""
+    context = certificates.renewed().context
+
+    def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, asked: ssl.SSLContext) -> None:
+        del name, asked
+        connection.context = certificates.renewed().context
+
+    context.sni_callback = choose  # called for clients that name no server too
     return context
-
-
-def _reason(error: OSError) -> str:
-    return (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or type(error).__name__
 
 
 class ProbeServer:
@@ -86,7 +77,8 @@ class ProbeServer:
         except OSError as error:
             raise SettingsError(f"metrics.port: {error.strerror}: {wanted.host}:{wanted.port}") from None
         self.port = listener.getsockname()[1]
-        options = {**listening(self._settings.model_copy(update={"tls": None})), "lifespan": "off"}
+        plain = self._settings.model_copy(update={"tls": None})
+        options = {**listening(plain, self._engine.metrics), "lifespan": "off"}
         self._server = _Beside(uvicorn.Config(self._app(), **options))
         self._running = asyncio.create_task(self._server.serve(sockets=[listener]), name="probes")
         log.info("probes and metrics listen", extra={"host": wanted.host, "port": self.port})

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import grpc
 import httpx
 import numpy as np
@@ -132,6 +133,18 @@ async def test_a_key_opens_every_door(guarded: Service) -> None:
     for url in (f"http://{guarded.http}", f"grpc://{guarded.grpc}"):
         async with AsyncRewardClient(url=url, api_key=ALL) as client:
             assert (await client.score([{**item(1), "images": []}], recipe=RULES)).rewards == [1.0]
+
+
+@pytest.mark.parametrize("credentials", [f":{ALL}", f"lab:{ALL}", ALL])
+async def test_a_client_that_knows_a_url_alone_shows_its_key_in_it(
+    guarded: Service, credentials: str
+) -> None:
+    url = f"http://{credentials}@{guarded.http}/score"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body()) as answer:
+        assert (answer.status, str(answer.url)) == (200, f"http://{guarded.http}/score")
+    async with httpx.AsyncClient(timeout=60) as client:
+        assert (await client.post(url, json=body())).status_code == 200
+        assert (await client.post(url.replace(ALL, "vr_wrong"), json=body())).status_code == 401
 
 
 async def test_the_client_takes_its_key_from_the_environment(

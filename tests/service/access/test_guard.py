@@ -1,5 +1,6 @@
 """Keys, rates and allow-lists, without a transport."""
 
+import base64
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,15 @@ def test_several_keys_are_told_apart() -> None:
     assert [guard.identify(f"bearer {key}").name for key in keys.values()] == list(keys)
 
 
+@pytest.mark.parametrize("pair", [":{}", "anybody:{}", "{}:", "{}"])
+def test_a_key_may_come_as_the_password_of_a_url_or_as_its_user(pair: str) -> None:
+    guard, shown = guard_of()
+    given = pair.format(shown.removeprefix("Bearer "))
+    for scheme in ("Basic", "basic"):
+        header = f"{scheme} {base64.b64encode(given.encode()).decode()}"
+        assert guard.identify(header).name == "lab"
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -50,6 +60,12 @@ def test_several_keys_are_told_apart() -> None:
         "Bearer ",
         "Bearer wrong",
         "Basic dXNlcjpwYXNz",
+        "Basic",
+        "Basic Og==",
+        "Basic no base64",
+        "Basic \u043a\u043b\u044e\u0447",
+        "Basic //8=",
+        "Digest vr_key",
         "Bearer " + "x" * 100_000,
         "Bearer \udcff",
         "Bearer ключ",

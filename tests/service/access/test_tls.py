@@ -14,7 +14,7 @@ from visreward import AsyncRewardClient, RewardClient, Tls
 from visreward.errors import ConnectionFailedError
 from visreward.retry import NEVER
 from visreward_service.access import TlsSettings
-from visreward_service.rest.listen import read_certificates
+from visreward_service.certificates import read_certificates
 from visreward_service.settings import SettingsError, load_settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -44,7 +44,7 @@ async def serving(**changes: Any) -> AsyncIterator[Service]:
     rpc = GrpcServer(settings, engine, guard)
     serve_beside(app, rpc)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, lifespan="on", **listening(settings))
+        config = uvicorn.Config(app, lifespan="on", **listening(settings, engine.metrics))
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
