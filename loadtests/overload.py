@@ -1,10 +1,12 @@
 """`overload`: three times what the service can do, for a minute; and `mixed`: many small requests, by Locust.
 
-The service of `overload` has a queue for a third of the deadline, so that what it takes in it can do in time.
+The service of `overload` has a queue for a third of the deadline, so that what it takes in it can do in time,
+and caches so small that they are full early: from then on its memory must not grow.
 """
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
-from statistics import quantiles
+from statistics import median, quantiles
 
 import orjson
 
@@ -20,48 +22,66 @@ from loadtests.bench import Bench
 from loadtests.http import Answer, post
 from loadtests.results import Row
 from loadtests.service import memory_bytes, serving
-from loadtests.traffic import Step, build_step, encode_pairs
+from loadtests.traffic import Step, build_step, caption, encode_pairs, mark
 from visreward import RewardClient, ScoreResult
 
 FACTOR = 3
 DEADLINE_MS = 15_000
-SETTLED = 1 / 3
-"""Share of the time after which the service's memory must not grow any more."""
-GROUPS = 256
-"""Distinct requests; they come again, with other completions each time."""
+PICTURES = 32
+"""Of the flood. Each is sent again and again as another file, so that nothing is encoded already."""
+IMAGE_STORE_BYTES = 32 * 2**20
+CACHE_BYTES = 4 * 2**20
+MAX_GROWTH = 0.05
+"""Of resident memory, from the second third of the time to the last."""
+REST_SECONDS = 6
+"""In these the service gives back what it freed; before, passes that nobody waits for may still run."""
 LOCUST_USERS = 16
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Resident memory of the service, second by second."""
+    """Resident memory of the service and its workers in bytes."""
 
-    sizes: list[int]
+    before: int
+    """Once a step has been scored."""
+    during: list[int]
+    """Second by second of the flood."""
+    after: int
+    """At rest again."""
 
     @property
-    def growth_mib(self) -> float:
-        """How much the largest size is above what it was when things had settled."""
-        settled = max(self.sizes[: max(int(len(self.sizes) * SETTLED), 1)])
-        return (max(self.sizes) - settled) / 2**20
+    def settled(self) -> float:
+        """The median of the second third of the flood; forward passes make single seconds uneven."""
+        third = len(self.during) // 3
+        return median(self.during[third : 2 * third] or self.during)
+
+    @property
+    def growth(self) -> float:
+        """By how much the median of the last third is above that of the second, in bytes."""
+        third = len(self.during) // 3
+        return median(self.during[-third or None :]) - self.settled
 
 
 def overload(bench: Bench) -> list[Row]:
     """Send groups at three times the capacity; a client with default settings works beside."""
     capacity = measure_capacity(bench)
     max_items = max(int(capacity * DEADLINE_MS / 1000 / 3), 4 * bench.group_size)
-    extra = f"queue = {{ max_items = {max_items} }}"
-    with serving(bench.shape, bench.cache, extra) as url:
+    extra = f"image_store_bytes = {IMAGE_STORE_BYTES}\ncache_bytes = {CACHE_BYTES}\n"
+    with serving(bench.shape, bench.cache, f"{extra}queue = {{ max_items = {max_items} }}") as url:
         own = Bench(**{**vars(bench), "url": url})
+        measure_capacity(own)
+        before = at_rest(own)
         step = build_step(7777, num_images=8, group_size=bench.group_size)
         with ThreadPoolExecutor(2) as pool:
             scoring = pool.submit(score_patiently, own, step)
             watching = pool.submit(watch, own)
             answers = asyncio.run(flood(own, FACTOR * capacity / bench.group_size))
-            watch_ = watching.result()
+            during = watching.result()
             patient = scoring.result()
+        watched = Watch(before, during, at_rest(own))
         with RewardClient(url=url) as client:
             calm = own.score(client, build_step(7777, num_images=8, group_size=bench.group_size))
-    return judge(bench, answers, watch_, capacity, patient, calm)
+    return judge(bench, answers, watched, capacity, patient, calm)
 
 
 def measure_capacity(bench: Bench) -> float:
@@ -80,35 +100,43 @@ def score_patiently(bench: Bench, step: Step) -> ScoreResult:
         return bench.score(client, step)
 
 
-def watch(bench: Bench) -> Watch:
+def watch(bench: Bench) -> list[int]:
     """Note the service's memory while the flood lasts."""
     sizes, ends = [], time.monotonic() + bench.seconds
     while time.monotonic() < ends:
         sizes.append(memory_bytes(bench.port))
         time.sleep(1)
-    return Watch(sizes)
+    return sizes
+
+
+def at_rest(bench: Bench) -> int:
+    """Return the service's memory at rest: the least, once it has not become less for a while."""
+    least, seen = memory_bytes(bench.port), time.monotonic()
+    while time.monotonic() < seen + REST_SECONDS:
+        time.sleep(1)
+        size = memory_bytes(bench.port)
+        if size < least:
+            least, seen = size, time.monotonic()
+    return least
 
 
 async def flood(bench: Bench, per_second: float) -> list[Answer]:
-    """Post groups at a fixed rate, answered or not, each on a connection of its own."""
-    bodies = flood_bodies(bench)
+    """Post new groups at a fixed rate, answered or not, each on a connection of its own."""
+    pictures = build_step(7500, num_images=PICTURES, group_size=1).images
     sending: list[asyncio.Task[Answer]] = []
     started = time.perf_counter()
     for number in range(int(per_second * bench.seconds)):
         await asyncio.sleep(max(started + number / per_second - time.perf_counter(), 0))
-        sending.append(asyncio.create_task(post_alone(bench.port, bodies[number % len(bodies)])))
+        body = flood_body(bench, mark(pictures[number % PICTURES], number), number)
+        sending.append(asyncio.create_task(post_alone(bench.port, body)))
     return await asyncio.gather(*sending)
 
 
-def flood_bodies(bench: Bench) -> list[bytes]:
-    step = build_step(7500, num_images=GROUPS, group_size=bench.group_size)
-    digests = [sha256(image).hexdigest() for image in step.images]
-    return [
-        encode_pairs(
-            bench.model, {digest: image}, [(digest, text) for text in texts], deadline_ms=DEADLINE_MS
-        )
-        for digest, image, texts in zip(digests, step.images, step.completions)
-    ]
+def flood_body(bench: Bench, image: bytes, seed: int) -> bytes:
+    """Return the body that asks for new completions on an image."""
+    source, digest = random.Random(seed), sha256(image).hexdigest()
+    pairs = [(digest, caption(source)) for _ in range(bench.group_size)]
+    return encode_pairs(bench.model, {digest: image}, pairs, deadline_ms=DEADLINE_MS)
 
 
 async def post_alone(port: int, body: bytes) -> Answer:
@@ -162,7 +190,7 @@ def judge(
             aim=f"≤ {DEADLINE_MS:,} ms, its deadline",
         ),
         Row("overload", "refusal, median", soon[49], unit="ms", aim="–"),
-        Row("overload", "growth of memory", watched.growth_mib, unit="MiB", aim="flat"),
+        *judge_memory(watched),
         Row(
             "overload",
             "a default client amid it",
@@ -170,6 +198,30 @@ def judge(
             unit="items",
             aim="all, to the bit",
             note="the rewards of calm times, to the bit",
+        ),
+    ]
+
+
+def judge_memory(watched: Watch) -> list[Row]:
+    """Return the rows about memory. What is kept at rest may be the caches that the settings allow."""
+    allowed = MAX_GROWTH * watched.settled / 2**20
+    caches = (IMAGE_STORE_BYTES + CACHE_BYTES) / 2**20
+    note = f"{watched.before / 2**20:,.0f} MiB before, at most {max(watched.during) / 2**20:,.0f} amid it"
+    return [
+        Row(
+            "overload",
+            "growth of memory",
+            watched.growth / 2**20,
+            unit="MiB",
+            aim=f"≤ {allowed:.0f} MiB, {MAX_GROWTH:.0%} of it",
+            note=f"median of the last third less that of the second; {note}",
+        ),
+        Row(
+            "overload",
+            "memory kept afterwards",
+            (watched.after - watched.before) / 2**20,
+            unit="MiB",
+            aim=f"≤ {caches:.0f} MiB, the bounds of its caches",
         ),
     ]
 

@@ -58,6 +58,11 @@ def jpeg(seed: int, width: int = 640, height: int = 480) -> bytes:
     return buffer.getvalue()
 
 
+def mark(image: bytes, number: int) -> bytes:
+    """Return a JPEG's picture as another file: with a number in a comment (ITU-T T.81, B.2.4.5)."""
+    return image[:2] + b"\xff\xfe\x00\x0a" + number.to_bytes(8, "big") + image[2:]
+
+
 def caption(source: random.Random) -> str:
     """Return a caption of 8 to 30 words."""
     return " ".join(source.choices(WORDS, k=source.randint(8, 30)))

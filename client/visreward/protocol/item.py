@@ -41,6 +41,9 @@ class Reference(WireModel):
     """Parameters that only one recipe knows, by name."""
 
 
+NO_REFERENCE = Reference()
+
+
 class Item(WireModel):
     """One completion to score."""
 
@@ -50,13 +53,17 @@ class Item(WireModel):
     """Shared by the completions of one prompt."""
     source: Name | None = None
     """The data set the item came from; metrics are kept per source."""
-    images: list[Digest] = []
+    images: list[Digest] = Field(default_factory=list, json_schema_extra={"default": []})
     """SHA-256 digests of encoded images, in the order of the prompt."""
     prompt: Text | None = None
     completion: Text
     completion_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     """Length of the completion in the policy's own tokens."""
-    reference: Reference = Reference()
+    # A plain default would be copied, down to its last field, for every item without a reference.
+    reference: Reference = Field(
+        default_factory=lambda: NO_REFERENCE,
+        json_schema_extra={"default": NO_REFERENCE.model_dump(mode="json")},
+    )
 
 
 class Image(WireModel):

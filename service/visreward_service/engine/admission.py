@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from visreward.protocol import Code
 from visreward_service.engine.faults import RequestFault
@@ -11,6 +12,20 @@ from visreward_service.metrics import Metrics
 
 RATE_WINDOW_SECONDS = 30.0
 """How far back the rate of answered items is measured."""
+
+
+@dataclass(slots=True)
+class _Hold:
+    """Gives back at the block's end what was taken before it."""
+
+    release: Callable[[int], None]
+    count: int
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self.release(self.count)
 
 
 class Admission:
@@ -36,34 +51,30 @@ class Admission:
         self._num_bytes = 0
         self._num_items = 0
         self._answered: deque[tuple[float, int]] = deque()
+        metrics.pending.set_function(lambda: self._num_items)
+        metrics.pending_bytes.set_function(lambda: self._num_bytes)
 
-    @contextmanager
-    def hold_bytes(self, count: int) -> Iterator[None]:
+    def hold_bytes(self, count: int) -> AbstractContextManager[None]:
         """Hold a body's bytes for the length of the block. Raises `RequestFault` where they do not fit."""
         if self._num_bytes and self._num_bytes + count > self._max_bytes:
             raise self._refusal("bytes")
         self._num_bytes += count
-        self._metrics.pending_bytes.set(self._num_bytes)
-        try:
-            yield
-        finally:
-            self._num_bytes -= count
-            self._metrics.pending_bytes.set(self._num_bytes)
+        return _Hold(self._release_bytes, count)
 
-    @contextmanager
-    def hold_items(self, count: int) -> Iterator[None]:
+    def hold_items(self, count: int) -> AbstractContextManager[None]:
         """Hold a request's items for the length of the block. Raises `RequestFault` where they do not fit."""
         if self._num_items and self._num_items + count > self._max_items:
             raise self._refusal("items")
         self._num_items += count
-        self._metrics.pending.set(self._num_items)
-        try:
-            yield
-        finally:
-            self._num_items -= count
-            self._metrics.pending.set(self._num_items)
-            self._answered.append((self._clock(), count))
-            self._forget_old()
+        return _Hold(self._release_items, count)
+
+    def _release_bytes(self, count: int) -> None:
+        self._num_bytes -= count
+
+    def _release_items(self, count: int) -> None:
+        self._num_items -= count
+        self._answered.append((self._clock(), count))
+        self._forget_old()
 
     def retry_after_seconds(self) -> float:
         """Return when half of the queue should be done, at the rate of the last half minute."""

@@ -4,21 +4,29 @@ Knows the wire's models and the limits; knows nothing of recipes, models or how 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 import pybase64
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from visreward.protocol import Code, Item, Limits, RecipeSpec, Reference, ScoreRequest
+from visreward.protocol import Code, Item, Limits, Reference, ScoreRequest
 from visreward_service.engine.faults import RequestFault
+from visreward_service.engine.written import Written, WrittenRecipes, to_path, to_sentence
 from visreward_service.models.images import ImageFault, read_header
 from visreward_service.scorers.base import Fault
 
 REQUEST_FIELDS = tuple(ScoreRequest.model_fields)
+KNOWN_FIELDS = frozenset(REQUEST_FIELDS)
+ITEMS = TypeAdapter(list[Item])
+SOUND_ITEMS = 64
+"""More items than this are checked on a thread."""
+NAME_CHARS = 256
+"""Most characters of an id, a group or a source."""
+PLAIN_REFERENCE = frozenset({"answer"})
 RECIPE_FIELDS = ("extract", "terms", "reward", "group")
 FIELDS_AT = {(): tuple(Item.model_fields), ("reference",): tuple(Reference.model_fields)}
 TEXT_ERRORS = frozenset({"text_invalid", "string_unicode"})
@@ -37,7 +45,7 @@ class Entry:
 class Call:
     """A checked request."""
 
-    recipe: str | RecipeSpec
+    recipe: str | Written
     entries: tuple[Entry, ...]
     images: Mapping[str, bytes | Fault]
     """Encoded images by digest; a fault stands for an image that its items cannot use."""
@@ -45,7 +53,7 @@ class Call:
     details: bool
 
 
-def admit(document: object, limits: Limits) -> Call:
+def admit(document: object, limits: Limits, written: WrittenRecipes) -> Call:
     """Check a decoded body. Raises `RequestFault` where the request as a whole cannot be answered."""
     if not isinstance(document, dict):
         raise RequestFault(Code.INVALID_REQUEST, "the body must be an object", field="")
@@ -58,7 +66,7 @@ def admit(document: object, limits: Limits) -> Call:
                 nearest=tuple(get_close_matches(str(name)[:100], REQUEST_FIELDS)),
             )
     return Call(
-        recipe=_recipe(document, limits),
+        recipe=_recipe(document, written),
         entries=_entries(document, limits),
         images=_images(document, limits),
         deadline_seconds=_deadline(document, limits),
@@ -66,7 +74,29 @@ def admit(document: object, limits: Limits) -> Call:
     )
 
 
-def _recipe(document: Mapping[str, Any], limits: Limits) -> str | RecipeSpec:
+def admit_sound(document: object, limits: Limits, written: WrittenRecipes) -> Call | None:
+    """Return what `admit` does, of a request without images whose items are few and sound; None of others.
+
+    It takes no long time, whatever a request holds: to say what is wrong with its items can.
+    """
+    if not isinstance(document, dict) or document.get("images") or not document.keys() <= KNOWN_FIELDS:
+        return None
+    items = document.get("items")
+    if not isinstance(items, list) or not 0 < len(items) <= min(SOUND_ITEMS, limits.max_items):
+        return None
+    entries = _sound_entries(items, limits)
+    if entries is None or any(entry.fault for entry in entries):
+        return None
+    return Call(
+        recipe=_recipe(document, written),
+        entries=entries,
+        images=_images(document, limits),
+        deadline_seconds=_deadline(document, limits),
+        details=_flag(document, "details", default=True),
+    )
+
+
+def _recipe(document: Mapping[str, Any], written: WrittenRecipes) -> str | Written:
     inline = {name: document[name] for name in RECIPE_FIELDS if document.get(name) is not None}
     name = document.get("recipe")
     if name is not None:
@@ -84,27 +114,7 @@ def _recipe(document: Mapping[str, Any], limits: Limits) -> str | RecipeSpec:
                 "give either recipe, or terms and reward",
                 field="recipe" if not inline else needed,
             )
-    if sum(_size(value) for value in inline.values()) > limits.max_recipe_chars:
-        message = f"the recipe is over {limits.max_recipe_chars:,} characters"
-        raise RequestFault(Code.INVALID_RECIPE, message, field="terms")
-    try:
-        return RecipeSpec.model_validate(inline)
-    except ValidationError as error:
-        detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise RequestFault(Code.INVALID_RECIPE, _sentence(detail), field=_path(detail["loc"])) from None
-
-
-def _size(value: object, depth: int = 0) -> int:
-    """Characters of a JSON value, counted without building its text; refuses deep nesting."""
-    if depth > 16:
-        raise RequestFault(Code.INVALID_RECIPE, "the recipe is nested too deeply", field="terms")
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, Mapping):
-        return sum(_size(key, depth + 1) + _size(entry, depth + 1) for key, entry in value.items())
-    if isinstance(value, list):
-        return sum(_size(entry, depth + 1) for entry in value)
-    return 8
+    return written.read(inline)
 
 
 def _entries(document: Mapping[str, Any], limits: Limits) -> tuple[Entry, ...]:
@@ -116,8 +126,40 @@ def _entries(document: Mapping[str, Any], limits: Limits) -> tuple[Entry, ...]:
     if len(items) > limits.max_items:
         message = f"holds {len(items):,} items; the limit is {limits.max_items:,}"
         raise RequestFault(Code.REQUEST_TOO_LARGE, message, field="items")
+    sound = _sound_entries(items, limits)
+    if sound is not None:
+        return sound
     seen: set[str] = set()
     return tuple(_entry(raw, f"items[{index}]", seen, limits) for index, raw in enumerate(items))
+
+
+def _sound_entries(items: list[Any], limits: Limits) -> tuple[Entry, ...] | None:
+    """Return the entries of items that all are items, with ids of their own; None where any is not."""
+    try:
+        found = ITEMS.validate_python(items)
+    except ValidationError:
+        return None
+    if len({item.id for item in found}) < len(found):
+        return None
+    return tuple(
+        Entry(item.id, item, _limit_fault(item, f"items[{index}]", limits))
+        if _may_exceed(item, limits)
+        else Entry(item.id, item)
+        for index, item in enumerate(found)
+    )
+
+
+def _may_exceed(item: Item, limits: Limits) -> bool:
+    """Whether an item has to be looked at closely for what is over a limit."""
+    most = limits.max_text_chars
+    return (
+        len(item.completion) > most
+        or (item.prompt is not None and len(item.prompt) > most)
+        or len(item.images) > limits.max_images_per_item
+        or most < NAME_CHARS
+        or not item.reference.model_fields_set <= PLAIN_REFERENCE
+        or len(item.reference.answer or "") > most
+    )
 
 
 def _entry(raw: object, path: str, seen: set[str], limits: Limits) -> Entry:
@@ -145,26 +187,12 @@ def _item_fault(detail: ErrorDetails, path: str) -> Fault:
     code = Code.TEXT_INVALID if detail["type"] in TEXT_ERRORS else Code.INVALID_ITEM
     if detail["type"] == "missing":
         code = Code.MISSING_FIELD
-    message = _sentence(detail)
+    message = to_sentence(detail)
     if detail["type"] == "extra_forbidden":
         known = FIELDS_AT.get(tuple(str(part) for part in location[:-1]), ())
         near = get_close_matches(str(location[-1]), known)
         message = f"unknown field; did you mean {' or '.join(near)}?" if near else "unknown field"
-    return Fault(code, message, field=_path(location, path))
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    """The validator's own words, which never quote the input."""
-    if detail["type"] == "string_unicode":
-        return "contains a lone surrogate"
-    return detail["msg"].removeprefix("Value error, ")
-
-
-def _path(location: Iterable[int | str], start: str = "") -> str:
-    path = start
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{str(part)[:100]}"
-    return path.removeprefix(".")
+    return Fault(code, message, field=to_path(location, path))
 
 
 def _limit_fault(item: Item, path: str, limits: Limits) -> Fault | None:

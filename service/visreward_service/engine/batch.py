@@ -14,7 +14,7 @@ REGAIN_PASSES = 100
 """Passes that fit, after which more is tried again."""
 REGAIN = 1.25
 SMALLEST_SHARE = 1 / 1024
-SMALLEST_PART = 4
+SMALLEST_PARTS = {"image": 4, "text": 8}
 """Jobs below which a pass is not made smaller to leave some to others: kernels want rows."""
 
 
@@ -90,7 +90,7 @@ def share(queue: Sequence[Queued], budget: Budget, passes: int) -> Budget:
     Parts shrink as the queue does, so that the passes come to their end together.
     """
     waiting = sum(job.kind == queue[0].kind for job in queue)
-    part = max(ceil(waiting / passes), SMALLEST_PART)
+    part = max(ceil(waiting / passes), SMALLEST_PARTS[queue[0].kind[0]])
     return Budget(
         max_jobs=min(ceil(budget.max_jobs / passes), part), max_cost=max(budget.max_cost // passes, 1)
     )

@@ -4,77 +4,76 @@ from collections.abc import Mapping
 from typing import Any
 
 from visreward.protocol import MEANINGS, ErrorBody, ItemResult
-from visreward_service.engine.plan import ItemPlan, Plan, TermPlan, boundary
-from visreward_service.scorers.base import Fault, Score, Work
+from visreward_service.engine.answer import build
+from visreward_service.engine.plan import ItemPlan, Plan, TermPlan, attribute
+from visreward_service.scorers.base import Fault, Subject, Work
 
 
 def combine(plan: Plan, results: Mapping[Work, Any]) -> list[ItemResult]:
     """Return one result per item, in the request's order, before any step of its group."""
-    return [_result(plan, item, f"items[{index}]", results) for index, item in enumerate(plan.items)]
+    return [_result(plan, item, index, results) for index, item in enumerate(plan.items)]
 
 
-def _result(plan: Plan, item: ItemPlan, path: str, results: Mapping[Work, Any]) -> ItemResult:
+def _result(plan: Plan, item: ItemPlan, index: int, results: Mapping[Work, Any]) -> ItemResult:
     if item.fault is not None or item.subject is None:
-        return _failed(item, item.fault)
+        return _failed(item, item.fault, {}, {})
     parts: dict[str, float | None] = {}
     details: dict[str, Any] = {}
+    for term_plan in item.terms:
+        name = term_plan.term.name
+        fault = _judge(term_plan, item.subject, index, results, parts, details)
+        if fault is not None and term_plan.term.enters_reward:
+            return _failed(item, fault, parts, details if plan.call.details else {})
+        if fault is not None:
+            parts[name] = None
+            details[name] = {"error": to_error(fault).model_dump(mode="json", exclude_defaults=True)}
     try:
-        for term_plan in item.terms:
-            name = term_plan.term.name
-            try:
-                score = _finish(term_plan, item, path, results)
-                with boundary(name, path):
-                    parts[name] = term_plan.term.value(score, parts)
-                if score.details:
-                    details[name] = dict(score.details)
-            except Fault as fault:
-                if term_plan.term.enters_reward:
-                    raise
-                parts[name] = None
-                details[name] = {"error": to_error(fault).model_dump(mode="json", exclude_defaults=True)}
-        with boundary("reward", path):
-            reward = plan.recipe.reward(parts)
-    except Fault as fault:
+        reward = plan.recipe.reward(parts)
+    except Exception as error:
+        fault = attribute(error, "reward", f"items[{index}]")
         return _failed(item, fault, parts, details if plan.call.details else {})
-    if not plan.call.details:
-        details = {}
-    return ItemResult.model_construct(
+    return build(
+        ItemResult,
         id=item.entry.id,
         reward=reward,
         parts={name: parts[name] for name in plan.recipe.names},
-        details=details,
+        details=details if plan.call.details else {},
         error=None,
     )
 
 
-def _finish(term_plan: TermPlan, item: ItemPlan, path: str, results: Mapping[Work, Any]) -> Score:
-    if term_plan.fault is not None:
-        raise term_plan.fault.with_traceback(None)
-    mine: dict[Work, Any] = {}
-    for unit in term_plan.work:
-        outcome = results[unit]
+def _judge(
+    planned: TermPlan,
+    subject: Subject,
+    index: int,
+    results: Mapping[Work, Any],
+    parts: dict[str, float | None],
+    details: dict[str, Any],
+) -> Fault | None:
+    """Put a term's value and its details where they belong, or return why it has none."""
+    term = planned.term
+    if planned.fault is not None:
+        return planned.fault
+    mine = {unit: results[unit] for unit in planned.work}
+    for outcome in mine.values():
         if isinstance(outcome, Fault):
-            with boundary(term_plan.term.name, path):
-                raise outcome.with_traceback(None)
-        mine[unit] = outcome
-    assert item.subject is not None  # noqa: S101 - an item without a subject has a fault
-    with boundary(term_plan.term.name, path):
-        return term_plan.term.scorer.finish(item.subject, mine)
+            return attribute(outcome, term.name, f"items[{index}]")
+    try:
+        score = term.scorer.finish(subject, mine)
+        parts[term.name] = term.value(score, parts)
+    except Exception as error:
+        return attribute(error, term.name, f"items[{index}]")
+    if score.details:
+        details[term.name] = dict(score.details)
+    return None
 
 
 def _failed(
-    item: ItemPlan,
-    fault: Fault | None,
-    parts: Mapping[str, float | None] | None = None,
-    details: Mapping[str, Any] | None = None,
+    item: ItemPlan, fault: Fault | None, parts: dict[str, float | None], details: dict[str, Any]
 ) -> ItemResult:
     assert fault is not None  # noqa: S101 - a failed item has a fault
-    return ItemResult.model_construct(
-        id=item.entry.id,
-        reward=None,
-        parts=dict(parts or {}),
-        details=dict(details or {}),
-        error=to_error(fault),
+    return build(
+        ItemResult, id=item.entry.id, reward=None, parts=parts, details=details, error=to_error(fault)
     )
 
 

@@ -26,6 +26,9 @@ from visreward_service.scorers.base import (
 Features = ImageFeatures | TextFeatures
 Decode = Callable[[bytes], DecodedImage]
 
+FEW_CHARS = 1024
+"""Texts up to so many characters in all are tokenised on the event loop: a thread costs more than they do."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -150,7 +153,11 @@ class Encoder:
         tokens: dict[Encoding, Tokens] = {}
         for (model, branch), units in kinds.items():
             prepare = self.lanes[model].model.prepare_texts
-            found = await loop.run_in_executor(self.cpu, prepare, [unit.text for unit in units], branch)
+            values = [unit.text for unit in units]
+            if sum(map(len, values)) <= FEW_CHARS:
+                found = prepare(values, branch)
+            else:
+                found = await loop.run_in_executor(self.cpu, prepare, values, branch)
             tokens.update(zip(units, found))
         return tokens
 

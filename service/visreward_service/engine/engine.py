@@ -4,7 +4,6 @@ Adapters hand over a function that reads the body, so that parsing and planning 
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +15,14 @@ from visreward.protocol import CacheUse, Code, GroupSummary, ItemResult, Limits,
 from visreward.protocol import Work as WorkCounts
 from visreward_service.engine import embed, prepared
 from visreward_service.engine.admission import Admission
-from visreward_service.engine.admit import Call, admit, check_image
+from visreward_service.engine.admit import SOUND_ITEMS, Call, admit, admit_sound, check_image
+from visreward_service.engine.answer import build
+from visreward_service.engine.clock import Clock
 from visreward_service.engine.combine import combine
 from visreward_service.engine.encode import Encoder, Tally
 from visreward_service.engine.faults import RequestFault
 from visreward_service.engine.groups import settle_groups
+from visreward_service.engine.heap import Heap, find_trim
 from visreward_service.engine.lane import Lane
 from visreward_service.engine.plan import Plan, plan
 from visreward_service.engine.pool import Failure, RulePool
@@ -34,7 +36,7 @@ from visreward_service.scorers.base import Fault, ImageEncoding, RuleCall, TextE
 Read = Callable[[], object]
 Settled = tuple[list[ItemResult], list[GroupSummary]]
 
-SMALL_BYTES = 4096
+SMALL_BYTES = 2**16
 """A body up to this size is read on the event loop: to hand it to a thread costs more than to read it."""
 
 
@@ -67,6 +69,7 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._pulse = Pulse(self.metrics)
+        self._heap = Heap(find_trim())
         self.metrics.rule_restarts.set_function(lambda: parts.rules.counters.restarts)
         self.metrics.ready.set_function(lambda: self.not_ready is None)
 
@@ -74,8 +77,9 @@ class Engine:
         """Start the models' loops and the rule workers."""
         for lane in self._parts.lanes.values():
             lane.start()
-        await self._parts.rules.start()
+        await asyncio.gather(self._parts.rules.start(), self._off_loop(self.recipes.warm))
         self._pulse.start()
+        self._heap.start()
         self._started = True
 
     def drain(self) -> None:
@@ -95,6 +99,7 @@ class Engine:
         """Refuse new requests and stop; requests under way are the adapter's to wait for."""
         self._draining = True
         await self._pulse.stop()
+        await self._heap.stop()
         for lane in self._parts.lanes.values():
             await lane.close()
         await self._parts.rules.close()
@@ -123,10 +128,12 @@ class Engine:
             raise RequestFault(Code.NOT_READY, self.not_ready, retry_after_seconds=2)
         self._num_under_way += 1
         self._idle.clear()
+        self._heap.touch()
         try:
             yield
         finally:
             self._num_under_way -= 1
+            self._heap.touch()
             if not self._num_under_way:
                 self._idle.set()
 
@@ -134,14 +141,21 @@ class Engine:
         """Answer one request. Raises `RequestFault` where the request as a whole has no answer."""
         clock = Clock(self.metrics)
         with self._under_way(), self._parts.admission.hold_bytes(num_bytes):
-            if 0 < num_bytes <= SMALL_BYTES:
-                admitted = admit(read(), self.limits)
-            else:
-                admitted = await self._off_loop(lambda: admit(read(), self.limits))
-            call = self._with_stored(admitted)
+            call = await self._admit(read, num_bytes)
             clock.stage("parse")
             with self._parts.admission.hold_items(len(call.entries)):
                 return await self._score(call, request_id, clock)
+
+    async def _admit(self, read: Read, num_bytes: int) -> Call:
+        """Return the checked request; a thread checks what may take its time."""
+        if not 0 < num_bytes <= SMALL_BYTES:
+            return self._with_stored(await self._off_loop(lambda: self._check(read())))
+        document = read()
+        call = admit_sound(document, self.limits, self.recipes.written)
+        return self._with_stored(call or await self._off_loop(lambda: self._check(document)))
+
+    def _check(self, document: object) -> Call:
+        return admit(document, self.limits, self.recipes.written)
 
     async def encode(
         self,
@@ -199,39 +213,43 @@ class Engine:
 
     def _count_work(self, work: WorkCounts, tally: Tally) -> None:
         """Count what was asked, what was computed and what was found in the cache."""
-        for kind, asked, done in (
-            ("image", work.images_asked, work.images_encoded),
-            ("text", work.texts_asked, work.texts_encoded),
-            ("rule", work.rules_asked, work.rules_run),
-        ):
-            self.metrics.asked.labels(kind).inc(asked)
-            self.metrics.done.labels(kind).inc(done)
-        self.metrics.cache.labels("hit").inc(tally.hits)
-        self.metrics.cache.labels("miss").inc(tally.misses)
+        self.metrics.worked("image", work.images_asked, work.images_encoded)
+        self.metrics.worked("text", work.texts_asked, work.texts_encoded)
+        self.metrics.worked("rule", work.rules_asked, work.rules_run)
+        self.metrics.looked_up(tally.hits, tally.misses)
 
-    async def _score(self, call: Call, request_id: str, clock: "Clock") -> ScoreResponse:
-        planned, settled = await self._off_loop(lambda: self._plan(call))
+    async def _score(self, call: Call, request_id: str, clock: Clock) -> ScoreResponse:
+        known = self.recipes.find(call.recipe)
+        is_little = known is not None and known.quick and len(call.entries) <= SOUND_ITEMS
+        if is_little:
+            planned, settled = self._plan(call)
+        else:
+            planned, settled = await self._off_loop(lambda: self._plan(call))
         recipe = planned.recipe
         clock.stage("plan")
         tally, rules_run = Tally(), 0
         if settled is None:
             results, tally, rules_run = await self._do(planned, clock)
             clock.stage("do")
-            settled = await self._off_loop(lambda: settle_groups(planned, combine(planned, results)))
+            if is_little:
+                settled = settle_groups(planned, combine(planned, results))
+            else:
+                settled = await self._off_loop(lambda: settle_groups(planned, combine(planned, results)))
         items, groups = settled
         clock.stage("combine")
         work = _work_counts(planned.asked, tally, rules_run)
         self._count_answers(planned, items, groups)
         self._count_work(work, tally)
-        return ScoreResponse.model_construct(
+        return build(
+            ScoreResponse,
             request_id=request_id,
             recipe=recipe.name,
             items=items,
             groups=groups,
             timings_ms=clock.total(),
             work=work,
-            cache=CacheUse(hits=tally.hits, misses=tally.misses),
-            models={name: self._parts.lanes[name].model.info.revision for name in sorted(recipe.models)},
+            cache=build(CacheUse, hits=tally.hits, misses=tally.misses),
+            models={name: self._parts.lanes[name].model.info.revision for name in recipe.models},
             missing_images=planned.missing_images,
         )
 
@@ -246,7 +264,7 @@ class Engine:
             if isinstance(held, bytes):
                 self._keep(digest, held)
         named = {digest for entry in call.entries if entry.item is not None for digest in entry.item.images}
-        stored = self._parts.store.get_many(named.difference(call.images))
+        stored = self._parts.store.get_many(named.difference(call.images)) if named else {}
         return replace(call, images={**call.images, **stored}) if stored else call
 
     def missing_images(self, digests: list[str]) -> list[str]:
@@ -265,11 +283,14 @@ class Engine:
         self.metrics.image_bytes_received.inc(len(data))
         self._parts.store.put(digest, data)
 
-    async def _do(self, planned: Plan, clock: "Clock") -> tuple[dict[Work, Any], Tally, int]:
+    async def _do(self, planned: Plan, clock: Clock) -> tuple[dict[Work, Any], Tally, int]:
         """Do the distinct work of a plan, encodings and rules side by side; what is late gets a fault."""
         calls = [unit for unit in planned.asked if isinstance(unit, RuleCall)]
         encodings = [unit for unit in planned.asked if not isinstance(unit, RuleCall)]
         seconds = clock.left(planned.call.deadline_seconds)
+        if not encodings:
+            verdicts, num_run = await self._rule(calls, seconds)
+            return verdicts, Tally(), num_run
         async with asyncio.TaskGroup() as tasks:
             encoding = tasks.create_task(self._parts.encoder.encode(encodings, planned.call.images, seconds))
             ruling = tasks.create_task(self._rule(calls, seconds))
@@ -294,41 +315,15 @@ class Engine:
         metrics, name = self.metrics, planned.recipe.name
         sources = [entry.item.source if entry.item else None for entry in planned.call.entries]
         metrics.answered(name, sources, items)
-        for group in groups:
-            metrics.groups.labels(name, str(group.tied).lower()).inc()
-
-
-class Clock:
-    """Times the stages of one request."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._start = self._last = time.perf_counter()
-        self._stages_ms: dict[str, float] = {}
-
-    def left(self, deadline_seconds: float | None) -> float | None:
-        """Return the seconds that a deadline, counted from the request's arrival, leaves."""
-        if deadline_seconds is None:
-            return None
-        return max(deadline_seconds - (time.perf_counter() - self._start), 0.0)
-
-    def stage(self, name: str) -> None:
-        """End a stage."""
-        now = time.perf_counter()
-        self._metrics.stage_seconds.labels(name).observe(now - self._last)
-        self._stages_ms[name] = round((now - self._last) * 1000, 3)
-        self._last = now
-
-    def total(self) -> dict[str, float]:
-        """Return milliseconds by stage, with their sum as `total`."""
-        return {**self._stages_ms, "total": round((self._last - self._start) * 1000, 3)}
+        metrics.grouped(name, [group.tied for group in groups])
 
 
 def _work_counts(units: Mapping[Work, int], tally: Tally, rules_run: int) -> WorkCounts:
     asked = {ImageEncoding: 0, TextEncoding: 0, RuleCall: 0}
     for unit, times in units.items():
         asked[type(unit)] += times
-    return WorkCounts(
+    return build(
+        WorkCounts,
         images_asked=asked[ImageEncoding],
         images_encoded=tally.images_encoded,
         texts_asked=asked[TextEncoding],

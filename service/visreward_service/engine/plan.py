@@ -2,8 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from visreward.protocol import Code, Item
@@ -71,32 +70,31 @@ def plan(call: Call, recipe: BoundRecipe) -> Plan:
 
 
 def _plan_item(entry: Entry, index: int, call: Call, recipe: BoundRecipe, asked: Counter[Work]) -> ItemPlan:
-    planned = ItemPlan(entry=entry, fault=entry.fault)
-    if entry.item is None or planned.fault is not None:
-        return planned
-    planned.subject = recipe.subject(entry.item)
-    for term in recipe.terms:
-        planned.terms.append(_plan_term(term, planned.subject, f"items[{index}]", call))
-    for term_plan in planned.terms:
-        if term_plan.fault is not None and term_plan.term.enters_reward:
-            planned.fault = term_plan.fault
-            return planned
-    for term_plan in planned.terms:
-        asked.update(term_plan.work)
-    return planned
+    if entry.item is None or entry.fault is not None:
+        return ItemPlan(entry, fault=entry.fault)
+    subject = recipe.subject(entry.item)
+    terms = [_plan_term(term, subject, index, call) for term in recipe.terms]
+    for planned in terms:
+        if planned.fault is not None and planned.term.enters_reward:
+            return ItemPlan(entry, subject, terms, planned.fault)
+    for planned in terms:
+        if planned.fault is None:
+            for unit in planned.work:
+                asked[unit] += 1
+    return ItemPlan(entry, subject, terms)
 
 
-def _plan_term(term: BoundTerm, subject: Subject, path: str, call: Call) -> TermPlan:
-    missing = [need for need in sorted(term.scorer.needs) if not has(subject.item, need)]
-    if missing:
-        message = f'term "{term.name}" needs {missing[0]}'
-        return TermPlan(term, fault=Fault(Code.MISSING_FIELD, message, field=f"{path}.{missing[0]}"))
+def _plan_term(term: BoundTerm, subject: Subject, index: int, call: Call) -> TermPlan:
+    for need in term.needs:
+        if not has(subject.item, need):
+            message = f'term "{term.name}" needs {need}'
+            return TermPlan(term, fault=Fault(Code.MISSING_FIELD, message, field=f"items[{index}].{need}"))
     try:
-        with boundary(term.name, path):
-            work = tuple(term.scorer.prepare(subject))
-    except Fault as fault:
-        return TermPlan(term, fault=fault)
-    return _check_images(TermPlan(term, work=work), subject.item, path, call)
+        work = tuple(term.scorer.prepare(subject))
+    except Exception as error:
+        return TermPlan(term, fault=attribute(error, term.name, f"items[{index}]"))
+    planned = TermPlan(term, work)
+    return _check_images(planned, subject.item, f"items[{index}]", call) if work else planned
 
 
 def _check_images(planned: TermPlan, item: Item, path: str, call: Call) -> TermPlan:
@@ -123,16 +121,11 @@ def has(item: Item, need: str) -> bool:
     return getattr(item.reference, need.removeprefix("reference."), None) is not None
 
 
-@contextmanager
-def boundary(term: str, path: str) -> Iterator[None]:
-    """Attribute what a scorer raises: faults get the item's path, anything else is the scorer's defect."""
-    try:
-        yield
-    except Fault as fault:
-        where = fault.field
-        if where is not None and not where.startswith(("items[", "images[")):
-            raise Fault(fault.code, fault.message, field=f"{path}.{where}") from fault
-        raise
-    except Exception:
-        log.exception("scorer failed", extra={"term": term, "item": path})
-        raise Fault(Code.SCORER_FAILED, f'the scorer of term "{term}" failed on this item') from None
+def attribute(error: Exception, term: str, path: str) -> Fault:
+    """Return the fault in what a scorer raised: one of its own gets the item's path, all else is a defect."""
+    if not isinstance(error, Fault):
+        log.error("scorer failed", exc_info=error, extra={"term": term, "item": path})
+        return Fault(Code.SCORER_FAILED, f'the scorer of term "{term}" failed on this item')
+    if error.field is None or error.field.startswith(("items[", "images[")):
+        return error
+    return Fault(error.code, error.message, field=f"{path}.{error.field}")

@@ -111,8 +111,10 @@ class Extraction:
             seen |= new
         return frozenset(seen & set(GIVEN))
 
-    def cut(self, item: Item) -> Pieces:
+    def cut(self, item: Item) -> Mapping[str, str | None]:
         """Return the item's pieces; nothing is read before it is asked for."""
+        if not self.extractors:
+            return {"completion": item.completion, "prompt": item.prompt}
         return Pieces(self.extractors, item, Budget(self.limit_seconds))
 
 

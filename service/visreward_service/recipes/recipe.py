@@ -24,6 +24,9 @@ from visreward_service.scorers.patterns import LIMIT_SECONDS
 
 V = TypeVar("V")
 
+QUICK_CHARS = 400
+"""Formulas of a recipe that are longer together take time that counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class BoundRecipe:
@@ -41,6 +44,8 @@ class BoundRecipe:
     """Fields of an item that the recipe reads, sorted, such as `completion_tokens` or `reference.answer`."""
     models: tuple[str, ...]
     """Models that the recipe asks for encodings, sorted."""
+    quick: bool
+    """Whether an item costs microseconds, whatever it holds."""
 
     def subject(self, item: Item) -> Subject:
         """Return the item with its pieces, cut when a scorer first reads them and kept."""
@@ -152,7 +157,14 @@ class Recipe:
             steps=self.compiled.steps,
             needs=tuple(sorted(needs)),
             models=tuple(sorted(frozenset[str]().union(*(term.scorer.models for term in terms)))),
+            quick=self._is_quick(terms),
         )
+
+    def _is_quick(self, terms: Sequence[BoundTerm]) -> bool:
+        """Whether scorers, formulas and groups have little to do."""
+        formulas = [self.compiled.reward, *(term.expression for term in terms if term.expression is not None)]
+        short = sum(len(formula.text) for formula in formulas) <= QUICK_CHARS
+        return short and all(term.scorer.quick for term in terms) and not self.compiled.steps
 
     def fault(self, message: str, path: str, nearest: tuple[str, ...] = ()) -> RecipeError:
         """Return an error that says where in the recipe it is."""

@@ -38,6 +38,8 @@ class BoundTerm:
     outputs: tuple[str, ...]
     others: tuple[str, ...]
     """Terms whose values `expression` reads."""
+    needs: tuple[str, ...]
+    """Fields without which an item has no score of the term, sorted."""
     enters_reward: bool
     """False where the term is only reported: no change of its value can change the reward."""
 
@@ -91,6 +93,7 @@ def build_terms(
             expression=values.get(name),
             outputs=tuple(built[name].outputs),
             others=others[name],
+            needs=tuple(sorted(built[name].needs)),
             enters_reward=name in entering,
         )
         for name in order

@@ -16,10 +16,11 @@ from visreward_service.access import Guard
 from visreward_service.engine.engine import Engine
 from visreward_service.engine.faults import RequestFault
 from visreward_service.recipes import Recipe
-from visreward_service.rest import body, compat, errors, openapi
+from visreward_service.rest import body, compat, errors, openapi, scoring
 from visreward_service.rest.access import Access, caller_of
 from visreward_service.rest.disconnect import while_connected
 from visreward_service.rest.headers import SecurityHeaders
+from visreward_service.rest.scoring import Scoring
 from visreward_service.rest.trace import Trace
 from visreward_service.settings import Settings
 
@@ -61,11 +62,13 @@ def create_app(settings: Settings, engine: Engine, guard: Guard | None = None) -
         lifespan=lifespan,
         docs_url=None,  # its scripts would come from elsewhere; a service may have no network
         redoc_url=None,
+        # It would look for OpenTelemetry's settings at every request; the service has metrics of its own.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     _add_middleware(app, settings, engine, guard or Guard(settings.keys))
     errors.install(app)
     openapi.install(app)
-    _add_scoring(app, settings, engine)
+    _add_scoring(app, engine)
     _add_images(app, engine)
     _add_listings(app, engine)
     compat.install(app, engine)
@@ -85,6 +88,7 @@ def create_app(settings: Settings, engine: Engine, guard: Guard | None = None) -
 
 def _add_middleware(app: FastAPI, settings: Settings, engine: Engine, guard: Guard) -> None:
     """Wrap the app; the last one added is the outermost."""
+    app.add_middleware(Scoring, engine=engine)
     app.add_middleware(Access, guard=guard)
     if settings.cors.origins:
         # Asked before the key: a browser's preflight has none.
@@ -101,17 +105,11 @@ def _add_middleware(app: FastAPI, settings: Settings, engine: Engine, guard: Gua
     app.add_middleware(Trace, metrics=engine.metrics, paths=PATHS)
 
 
-def _add_scoring(app: FastAPI, settings: Settings, engine: Engine) -> None:
-    @app.post("/score", response_model=ScoreResponse, responses=ERRORS, openapi_extra=SCORE_BODY)
+def _add_scoring(app: FastAPI, engine: Engine) -> None:
+    @app.post(scoring.PATH, response_model=ScoreResponse, responses=ERRORS, openapi_extra=SCORE_BODY)
     async def score(request: Request) -> Response:
         """Score items with a recipe. The answer lists them in the request's order."""
-        read, permitted = body.reader(request), caller_of(request).permit_document
-        raw = await body.read_body(request, settings.limits.max_request_bytes)
-        scoring = engine.score(
-            lambda: permitted(read(raw)), request_id=request.state.request_id, num_bytes=len(raw)
-        )
-        answer = await while_connected(request, scoring)
-        return body.write(request, answer)
+        return await scoring.answer(engine, request.scope, request.receive)
 
 
 def _add_images(app: FastAPI, engine: Engine) -> None:

@@ -3,16 +3,20 @@
 import asyncio
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 import msgpack
 import orjson
 from fastapi import Request, Response
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+from starlette.types import Receive
 
-from visreward.protocol import Code, ScoreResponse
+from visreward.protocol import Code, ItemResult, ScoreResponse
 from visreward_service.engine.faults import RequestFault
 from visreward_service.rest import compression
+from visreward_service.rest.disconnect import ClientGoneError
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
@@ -20,31 +24,49 @@ MSGPACK_NAMES = frozenset({MSGPACK, "application/x-msgpack", "application/vnd.ms
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the body, unpacked where it came in zstd.
+    """Return a request's body, as `receive_body` does."""
+    return await receive_body(request.headers, request.receive, max_bytes)
+
+
+async def receive_body(headers: Mapping[str, str], receive: Receive, max_bytes: int) -> bytes:
+    """Return the body, unpacked where it came in zstd. Raises `ClientGoneError` where it does not end.
 
     Raises `RequestFault` as soon as more than `max_bytes` have come, announced or not, packed or not.
     """
-    is_packed = compression.check_encoding(request.headers.get("content-encoding", ""))
-    announced = request.headers.get("content-length", "")
+    is_packed = compression.check_encoding(headers.get("content-encoding", ""))
+    announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > max_bytes:
+    whole = await _gather(receive, max_bytes)
+    return await asyncio.to_thread(compression.unpack, whole, max_bytes) if is_packed else whole
+
+
+async def _gather(receive: Receive, max_bytes: int) -> bytes:
+    """Return the body as it came: nothing is copied of one that came at once."""
+    chunks: bytes | bytearray = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk: bytes = message.get("body", b"")
+        more: bool = message.get("more_body", False)
+        if len(chunks) + len(chunk) > max_bytes:
             raise _too_large(max_bytes)
-    if is_packed:
-        return await asyncio.to_thread(compression.unpack, bytes(chunks), max_bytes)
-    return bytes(chunks)
+        if not chunks and not more:
+            return chunk
+        chunks = bytearray(chunks) if isinstance(chunks, bytes) else chunks
+        chunks += chunk
+        if not more:
+            return bytes(chunks)
 
 
 def _too_large(max_bytes: int) -> RequestFault:
     return RequestFault(Code.REQUEST_TOO_LARGE, f"the body is over {max_bytes:,} bytes")
 
 
-def reader(request: Request) -> Callable[[bytes], object]:
-    """Return the function that decodes this request's body, by its content type."""
-    kind = request.headers.get("content-type", JSON).split(";")[0].strip().lower()
+def reader(headers: Mapping[str, str]) -> Callable[[bytes], object]:
+    """Return the function that decodes a body, by its content type."""
+    kind = headers.get("content-type", JSON).split(";")[0].strip().lower()
     if kind == JSON:
         return read_json
     if kind in MSGPACK_NAMES:
@@ -82,16 +104,33 @@ def _refuse(code: int, data: bytes) -> NoReturn:
     raise ValueError
 
 
-def write(request: Request, answer: ScoreResponse) -> Response:
+def write(asked: Mapping[str, str], answer: ScoreResponse) -> Response:
     """Encode an answer as JSON, or as msgpack where the client accepts it; in zstd where it accepts that."""
-    kind = JSON
-    if request.headers.get("accept", "").split(";")[0].strip().lower() in MSGPACK_NAMES:
-        kind = MSGPACK
-        content: bytes = msgpack.packb(answer.model_dump(mode="json"))
-    else:
-        content = answer.model_dump_json().encode()
+    kind = MSGPACK if asked.get("accept", "").split(";")[0].strip().lower() in MSGPACK_NAMES else JSON
+    content = _write_msgpack(answer) if kind == MSGPACK else _write_json(answer)
     headers = {"vary": "accept, accept-encoding"}
-    if compression.is_worth_packing(request.headers.get("accept-encoding", ""), len(content)):
+    if compression.is_worth_packing(asked.get("accept-encoding", ""), len(content)):
         headers["content-encoding"] = compression.ZSTD
         content = compression.pack(content)
     return Response(content, media_type=kind, headers=headers)
+
+
+def _write_json(answer: ScoreResponse) -> bytes:
+    try:
+        return orjson.dumps(answer, default=_to_plain)
+    except orjson.JSONEncodeError:  # an integer beyond 64 bits in the details of an item
+        return answer.model_dump_json().encode()
+
+
+def _write_msgpack(answer: ScoreResponse) -> bytes:
+    packed: bytes = msgpack.packb(answer, default=_to_plain)
+    return packed
+
+
+def _to_plain(value: object) -> object:
+    """Return the fields of one of the wire's models. Details may hold what pydantic alone can write."""
+    if isinstance(value, ItemResult) and value.details:
+        return {**value.__dict__, "details": to_jsonable_python(value.details)}
+    if isinstance(value, BaseModel):
+        return value.__dict__
+    raise TypeError(type(value).__name__)

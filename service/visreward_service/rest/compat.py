@@ -25,6 +25,7 @@ from visreward_service.rest.access import caller_of
 from visreward_service.rest.disconnect import while_connected
 
 PATHS = frozenset({"/compat/openrlhf", "/compat/slime", "/judge", "/verify_answer"})
+JUDGE = "Reward Judge Server"
 
 OneText = Annotated[list[str], Field(min_length=1, max_length=1)]
 Recipe = Annotated[str, Query(description="Name of the recipe.")]
@@ -84,10 +85,18 @@ def needs_group(recipe: BoundRecipe) -> bool:
 
 def install(app: FastAPI, engine: Engine) -> None:
     """Add the paths."""
+    _add_greeting(app)
     _add_openrlhf(app, engine)
     _add_slime(app, engine)
     _add_judge(app, engine)
     _add_verification(app, engine)
+
+
+def _add_greeting(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def greet() -> dict[str, str]:
+        """Say what V-Triune's client asks an address for before it sends anything there."""
+        return {"message": JUDGE}
 
 
 def _add_openrlhf(app: FastAPI, engine: Engine) -> None:
@@ -185,7 +194,7 @@ async def _score(request: Request, engine: Engine, recipe: str, fields: Mapping[
 async def _ask(request: Request, engine: Engine, document: dict[str, Any]) -> ItemResult:
     permitted = caller_of(request).permit_document
     scoring = engine.score(lambda: permitted(document), request_id=request.state.request_id)
-    answer = await while_connected(request, scoring)
+    answer = await while_connected(request.receive, scoring)
     return answer.items[0]
 
 

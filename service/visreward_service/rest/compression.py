@@ -4,6 +4,7 @@ A body has to say how large it is unpacked: one that is too large is refused bef
 none holds more than it has said.
 """
 
+from functools import cache
 from types import ModuleType
 
 from visreward.protocol import Code
@@ -15,6 +16,7 @@ MIN_ANSWER_BYTES = 2**12
 LEVEL = 1
 
 
+@cache
 def find_zstd() -> ModuleType | None:
     """Return the library, None where it is not installed."""
     try:

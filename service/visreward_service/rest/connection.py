@@ -1,7 +1,7 @@
-"""One HTTP connection, with bounds on what it may hold and on how long it may stand still.
+"""One HTTP connection, with bounds on what it may hold, and on how long it may stand still or take.
 
-A head that never ends, a body that stops coming and an answer that nobody reads each end the connection.
-Knows nothing of what is asked.
+A head that never ends, a body that stops coming or comes byte by byte, and an answer that nobody reads each
+end the connection. Knows nothing of what is asked.
 """
 
 import asyncio
@@ -9,9 +9,13 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from visreward_service.rest.arrivals import Arrivals
+
 HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
+
+TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class HeadTooLargeError(Exception):
@@ -23,6 +27,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     max_head_bytes: int
     idle_seconds: float
+    request_seconds: float
+    arrivals: Arrivals
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,6 +37,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_body = self._unread = self._too_large = False
         self._unsent_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -38,6 +45,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        self._end_request()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -52,6 +60,8 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
+        self._end_request()
+        self._await_end()
 
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body = False, True
@@ -60,9 +70,23 @@ class BoundedConnection(HttpToolsProtocol):
             raise HeadTooLargeError
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if not self.cycle.response_complete:  # else it is not kept
+            self.arrivals.add(self, len(body))
+
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._in_body = False
+        self._end_request()
+
+    def turn_away(self) -> None:
+        """End a request that does not come to its end, and the connection."""
+        is_answered = self._in_body and self.cycle.response_complete
+        self._end_request()
+        if not self.transport.is_closing():
+            self.transport.write(b"" if is_answered else TOO_SLOW)
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request. uvicorn calls this for everything that ends the parsing."""
@@ -98,13 +122,36 @@ class BoundedConnection(HttpToolsProtocol):
         else:
             self.transport.abort()
 
+    def _await_end(self) -> None:
+        """Give the request its time to come in."""
+        self._due = self.loop.call_later(self.request_seconds, self._come_due)
+
+    def _come_due(self) -> None:
+        if self.flow.read_paused:  # what is left is ours to read
+            self._await_end()
+        else:
+            self.turn_away()
+
+    def _end_request(self) -> None:
+        self.arrivals.end(self)
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
     def _unwatch(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
-def bounded_connection(*, max_head_bytes: int, idle_seconds: float) -> type[BoundedConnection]:
-    """Return the class of connections with these bounds."""
-    bounds = {"max_head_bytes": max_head_bytes, "idle_seconds": idle_seconds}
+def bounded_connection(
+    *, max_head_bytes: int, idle_seconds: float, request_seconds: float, max_arriving_bytes: int
+) -> type[BoundedConnection]:
+    """Return the class of connections with these bounds, the last of which they have together."""
+    bounds = {
+        "max_head_bytes": max_head_bytes,
+        "idle_seconds": idle_seconds,
+        "request_seconds": request_seconds,
+        "arrivals": Arrivals(max_arriving_bytes),
+    }
     return type("Connection", (BoundedConnection,), bounds)

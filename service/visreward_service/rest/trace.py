@@ -1,11 +1,10 @@
 """Gives each request an id, logs it once, times it, and answers for defects."""
 
 import logging
+import os
 import re
 import time
-import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from visreward.protocol import MEANINGS, Code
@@ -15,8 +14,8 @@ from visreward_service.rest.errors import error_response
 
 log = logging.getLogger("visreward.access")
 
-HEADER = "x-request-id"
-ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
+HEADER = b"x-request-id"
+ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -32,8 +31,7 @@ class Trace:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        brought = Headers(scope=scope).get(HEADER, "")
-        request_id = brought if ACCEPTED.fullmatch(brought) else uuid.uuid4().hex
+        request_id = _read_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         status = 0
@@ -42,7 +40,7 @@ class Trace:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode())]
             await send(message)
 
         try:
@@ -58,10 +56,12 @@ class Trace:
 
     def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         path = scope["path"] if scope["path"] in self._paths else "other"
-        self._metrics.requests.labels(path, str(status)).inc()
-        self._metrics.request_seconds.labels(path).observe(seconds)
+        self._metrics.request(path, str(status), seconds)
+        level = logging.DEBUG if path in QUIET else logging.INFO
+        if not log.isEnabledFor(level):
+            return
         log.log(
-            logging.DEBUG if path in QUIET else logging.INFO,
+            level,
             "request",
             extra={
                 "request_id": request_id,
@@ -71,3 +71,13 @@ class Trace:
                 "ms": round(seconds * 1000, 2),
             },
         )
+
+
+def _read_id(scope: Scope) -> str:
+    """Return the id that the client gave its request, or a new one."""
+    for name, value in scope["headers"]:
+        if name == HEADER:
+            if ACCEPTED.fullmatch(value):
+                return str(value, "ascii")
+            break
+    return os.urandom(16).hex()

@@ -101,6 +101,10 @@ class Alignment(Scorer[AlignmentParams]):
     def needs(self) -> frozenset[str]:
         return frozenset({"images"})
 
+    @property
+    def quick(self) -> bool:
+        return self.params.text == "completion"  # a piece of it has to be found first
+
     def prepare(self, subject: Subject) -> Sequence[Work]:
         text = self._read(subject)
         return () if text is None else (self._text(text), *self._images(subject))

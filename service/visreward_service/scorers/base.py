@@ -177,6 +177,11 @@ class Scorer(ABC, Generic[P]):
         return frozenset()
 
     @property
+    def quick(self) -> bool:
+        """Whether an item costs microseconds, whatever its texts hold, so that no thread is needed for it."""
+        return False
+
+    @property
     def pieces(self) -> frozenset[str]:
         """Pieces the scorer reads: the one that the parameter `text` names, where there is one."""
         return self._named_by("text")
@@ -185,6 +190,9 @@ class Scorer(ABC, Generic[P]):
     def models(self) -> frozenset[str]:
         """Models the scorer asks for encodings: the one that the parameter `model` names, if any."""
         return self._named_by("model")
+
+    def warm(self) -> None:
+        """Load what the first item would have to wait for. The service calls it before it is ready."""
 
     def _named_by(self, parameter: str) -> frozenset[str]:
         name: str | None = getattr(self.params, parameter, None)

@@ -101,6 +101,10 @@ class Length(Scorer[LengthParams]):
         return frozenset({"completion_tokens"} if self.params.tokenizer is None else ())
 
     @property
+    def quick(self) -> bool:
+        return self.params.tokenizer is None
+
+    @property
     def pieces(self) -> frozenset[str]:
         return frozenset() if self.params.tokenizer is None else frozenset({self.params.text})
 

@@ -102,9 +102,9 @@ class TwoPasses(MockModel):
 async def test_as_many_passes_run_at_once_as_the_model_takes() -> None:
     model = TwoPasses()
     async with lane_of(model) as lane:
-        tickets = [ask(lane, number) for number in range(8)]
-        assert [await value(ticket) for ticket in tickets] == list(range(8))
-    assert sorted(map(len, model.batches)) == [4, 4]
+        tickets = [ask(lane, number) for number in range(16)]
+        assert [await value(ticket) for ticket in tickets] == list(range(16))
+    assert sorted(map(len, model.batches)) == [8, 8]
 
 
 async def test_texts_of_all_lengths_share_a_pass_where_that_costs_nothing() -> None:

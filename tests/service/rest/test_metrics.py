@@ -66,6 +66,21 @@ async def test_negative_rewards_have_a_sum_of_their_own() -> None:
     assert not any(name.startswith(("visreward_part_value", "visreward_parts")) for name in found)
 
 
+async def test_rewards_fall_into_buckets_that_hold_those_below() -> None:
+    inline = {"terms": {"length": {"scorer": "length", "shape": "ratio", "expected_tokens": 4}}}
+    items = [{"id": str(n), "completion": "x", "completion_tokens": n} for n in (2, 4, 16, 40)]
+    async with running() as service:
+        for _ in range(2):
+            answer = await service.post("/score", json={**inline, "reward": "length", "items": items})
+        found = await scrape(service)
+    assert len(answer.json()["items"]) == len(items)
+    bounds = {"0.0": 0, "0.1": 1, "0.3": 2, "0.9": 2, "1.0": 4, "+Inf": 4}
+    assert {
+        bound: found[f'visreward_reward_bucket{{le="{bound}",recipe="inline"}}'] / 2 for bound in bounds
+    } == bounds
+    assert found['visreward_reward_count{recipe="inline"}'] == 8
+
+
 async def test_images_that_clients_sent_are_counted_with_their_bytes() -> None:
     async with running() as service:
         first = {"recipe": "pebr-r1/stage1", "images": [picture(3).wire()], "items": [item(3)]}

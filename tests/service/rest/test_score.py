@@ -1,5 +1,6 @@
 """`POST /score` with the bundled model: the main job."""
 
+import asyncio
 import random
 from typing import Any
 
@@ -77,6 +78,20 @@ async def encoded(service: httpx.AsyncClient) -> dict[str, float]:
             kind = "image" if 'kind="image"' in line else "text"
             found[kind] += float(line.rsplit(" ", 1)[1])
     return found
+
+
+async def test_siblings_in_requests_of_their_own_cost_what_a_group_costs_and_score_alike() -> None:
+    texts = [f"{sample(seed).description.text} Take {seed}." for seed in range(1100, 1108)]
+    items = [{**item(1100, number), "completion": text} for number, text in enumerate(texts)]
+    terms = {"clip": {"scorer": "alignment", "text": "completion", "over_limit": "truncate"}}
+    wanted = {**request(items, [1100]), "terms": terms, "reward": "clip"}
+    del wanted["recipe"]
+    async with running() as service:
+        alone = await asyncio.gather(*(score(service, {**wanted, "items": [one]}) for one in items))
+        assert await encoded(service) == {"image": 1, "text": 8}
+    async with running() as service:
+        together = await score(service, wanted)
+    assert [found["items"][0]["reward"] for found in alone] == [one["reward"] for one in together["items"]]
 
 
 async def test_a_second_request_finds_its_image_in_the_cache(service: httpx.AsyncClient) -> None:

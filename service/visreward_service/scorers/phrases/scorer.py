@@ -27,7 +27,7 @@ from visreward_service.scorers.base import (
 )
 from visreward_service.scorers.phrases.aggregates import aggregate
 from visreward_service.scorers.phrases.heatmap import draw_heatmap
-from visreward_service.scorers.phrases.nouns import Chunker, check_chunker, noun_phrases
+from visreward_service.scorers.phrases.nouns import Chunker, check_chunker, load_chunker, noun_phrases
 from visreward_service.scorers.phrases.regions import Map, Patches, grow_box
 
 OUTPUTS = ("mean", "min", "soft_min", "fraction", "num_phrases")
@@ -115,6 +115,10 @@ class Phrases(Scorer[PhrasesParams]):
     @property
     def pieces(self) -> frozenset[str]:
         return frozenset({self.params.text} if self.params.source == "completion" else ())
+
+    def warm(self) -> None:
+        if self.params.source == "completion":
+            load_chunker(self.params.chunker)
 
     def prepare(self, subject: Subject) -> Sequence[Work]:
         phrases, _ = self._find(subject)
