@@ -32,12 +32,12 @@ from visreward_trainer.run import Arrange, Rewarder, train
 
 SIZE = Size(
     hidden=192,
-    layers=4,
+    layers=3,
     heads=6,
     vision_hidden=128,
-    vision_layers=4,
+    vision_layers=3,
     vision_heads=4,
-    image_pixels=112,
+    image_pixels=140,
     vocabulary=512,
 )
 NUM_TRAINED, NUM_HELD_OUT = 2048, 128
@@ -76,10 +76,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=NUM_TRAINED, help="scenes to train on")
     parser.add_argument("--held-out", type=int, default=NUM_HELD_OUT, help="scenes to measure on")
-    parser.add_argument("--warm-up-steps", type=int, nargs=2, default=[400, 100], help="to see, and to write")
-    parser.add_argument("--steps", type=int, nargs=2, default=[120, 120], help="of each stage")
-    parser.add_argument("--prompts", type=int, default=8, help="of each step, with 8 completions each")
-    parser.add_argument("--learning-rate", type=float, default=2e-4)
+    parser.add_argument("--warm-up-steps", type=int, nargs=2, default=[500, 80], help="to see, and to write")
+    parser.add_argument("--steps", type=int, nargs=2, default=[60, 80], help="of each stage")
+    parser.add_argument("--prompts", type=int, default=16, help="of each step, with 8 completions each")
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
@@ -100,8 +100,8 @@ def prepare(args: argparse.Namespace, split: Split) -> Path:
 
     to_see, to_write = args.warm_up_steps
     lessons = [
-        Lesson(text="true_text", steps=to_see, learning_rate=1e-3),
-        Lesson(text="half_true_text", steps=to_write, learning_rate=2e-4),
+        Lesson(text="true_text", steps=to_see, learning_rate=1e-3, matrix_rate=3e-3),
+        Lesson(text="half_true_text", steps=to_write, learning_rate=2e-4, matrix_rate=3e-4),
     ]
     return warm_up(model, split, warm, lessons=lessons, seed=args.seed, on_step=on_step)
 
@@ -145,7 +145,7 @@ def build_config(
                 "sequences_per_device": args.prompts * 8,
                 "learning_rate": args.learning_rate,
                 "max_steps": steps,
-                "kl": 1e-2,
+                "kl": 5e-2,
                 "clip_high": 0.3,
                 "dual_clip": 3.0,
                 "gradient_checkpointing": False,

@@ -31,7 +31,9 @@ class Lesson:
     """The field of a row that holds what is to be written."""
     steps: int
     learning_rate: float
-    """The highest of its schedule."""
+    """The highest of its schedule, for embeddings and scales."""
+    matrix_rate: float
+    """Likewise, for the matrices between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ def warm_up(
     torch.manual_seed(seed)
     policy = load_policy(ModelConfig(path=str(model), dtype="float32"))
     policy.model.train()
-    examples = [read_example(policy, split, row, [lesson.text for lesson in lessons]) for row in split.rows]
+    texts = [lesson.text for lesson in lessons]
+    examples = [read_example(policy, split, row, texts) for row in split.rows]
     draws = draw_batches(examples, batch, seed)
     for lesson in lessons:
         take(policy, lesson, draws, on_step)
@@ -78,20 +81,43 @@ def take(
     on_step: Callable[[str, int, float], None],
 ) -> None:
     """Train on the texts of one lesson."""
-    optimizer = torch.optim.AdamW(
-        policy.model.parameters(), lr=lesson.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=lesson.learning_rate, total_steps=lesson.steps, pct_start=0.1, div_factor=10
-    )
+    optimizers = build_optimizers(policy.model, lesson)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=optimizer.param_groups[0]["lr"],
+            total_steps=lesson.steps,
+            pct_start=0.1,
+            div_factor=10,
+            cycle_momentum=False,
+        )
+        for optimizer in optimizers
+    ]
     for step in range(lesson.steps):
         loss = compute_loss(policy, next(draws), lesson.text)
-        optimizer.zero_grad()
+        policy.model.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
         on_step(lesson.text, step, loss.item())
+
+
+def build_optimizers(model: Any, lesson: Lesson) -> tuple[torch.optim.Optimizer, ...]:
+    """Return Muon for the matrices between embeddings and logits, and AdamW for everything else.
+
+    With Muon (PyTorch 2.9) the policy sees after half as many steps.
+    """
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
+    for name, weight in model.named_parameters():
+        inner = weight.ndim == 2 and "embed" not in name and "lm_head" not in name
+        (matrices if inner else others).append(weight)
+    return (
+        torch.optim.Muon(matrices, lr=lesson.matrix_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=lesson.learning_rate, betas=(0.9, 0.98), weight_decay=0.01),
+    )
 
 
 def read_example(policy: Policy, split: Split, row: dict[str, Any], texts: Sequence[str]) -> Example:
