@@ -190,10 +190,10 @@ class Engine:
         *,
         deadline_seconds: float | None = None,
         num_bytes: int = 0,
-    ) -> Vector:
+    ) -> list[Vector]:
         """Return a row for each image or text that was prepared elsewhere. Raises `RequestFault`.
 
-        `part` is a view, (N, D) or dense (N, rows * columns, D), or a text branch, (N, D).
+        `part` is a view, each (D,) or dense (rows * columns, D), or a text branch, each (D,).
         """
         lane = self._lane(model)
         with (

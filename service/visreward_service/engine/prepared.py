@@ -19,7 +19,7 @@ from visreward_service.scorers.base import Branch, Fault, ImageEncoding, TextEnc
 
 async def encode_prepared(
     lane: Lane, part: str, inputs: Sequence[Pixels] | Sequence[Tokens], seconds: float | None
-) -> Vector:
+) -> list[Vector]:
     """Return a row for each input, of a view or a text branch. Raises `RequestFault` for one without."""
     payloads: list[Pixels | Tokens] = list(inputs)
     units = [_unit(lane.model.info.name, part, one) for one in payloads]
@@ -36,7 +36,7 @@ async def encode_prepared(
     finally:
         for ticket in tickets.values():
             ticket.give_up()
-    return np.stack([_row(index, outcome) for index, outcome in enumerate(outcomes)])
+    return [_row(index, outcome) for index, outcome in enumerate(outcomes)]
 
 
 def _unit(model: str, part: str, one: Pixels | Tokens) -> Encoding:
@@ -44,7 +44,8 @@ def _unit(model: str, part: str, one: Pixels | Tokens) -> Encoding:
     if isinstance(one, Tokens):
         ids = np.array(one.ids, np.int64).tobytes()
         return TextEncoding(model, f"\0ids:{hashlib.sha256(ids).hexdigest()}", cast("Branch", part))
-    pixels = np.asarray(one).tobytes()
+    # With its shape: images that keep their aspect ratio may have the same bytes at two.
+    pixels = str(one.shape).encode() + np.asarray(one).tobytes()
     return ImageEncoding(model, f"pixels:{hashlib.sha256(pixels).hexdigest()}", cast("View", part))
 
 

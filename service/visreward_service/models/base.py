@@ -78,8 +78,10 @@ class ModelInfo:
     """Calls of `encode_*` that may run at once, because each takes a part of the processor."""
     packs_texts: bool = False
     """Whether texts of all lengths share a pass at no cost."""
-    fixed_size: bool = True
-    """Whether every prepared image has the size of `image_size`."""
+    patch_size: int = 0
+    """Side in pixels of the patches of images that keep their aspect ratio; 0 where all have `image_size`."""
+    max_patches: int = 0
+    """The most patches that such an image has."""
     vocabulary: int = 0
     """Token ids of its texts are below this."""
     end: int | None = None

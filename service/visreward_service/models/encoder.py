@@ -98,6 +98,21 @@ class Encoder(ABC):
             raise ValueError(f"{self.info.name} has no dense view")
         return self.info.grid
 
+    # For other processes, which get images as tensors.
+
+    image_inputs: ClassVar[tuple[str, ...]] = ("PIXELS",)
+    """Names of what `image_tensors` returns."""
+
+    def image_tensors(self, batch: Sequence[Pixels]) -> tuple[Tensor, ...]:
+        """Return prepared images of one bucket as tensors, each with a row per image, uint8 or int64."""
+        return (torch.stack(self.gather(batch)),)
+
+    def tensor_features(self, *tensors: Tensor, view: str) -> Tensor:
+        """Return what `image_features` returns, of tensors on the device."""
+        # `stack` takes a tensor for a batch that is stacked already.
+        batch: Any = tensors[0]
+        return self.image_features(batch, view)
+
     # `base.Model`.
 
     def prepare_image(self, image: DecodedImage) -> Pixels:
@@ -121,10 +136,10 @@ class Encoder(ABC):
                 features = self.image_features(group, view)
                 rows = (normalise(features) if view == "pooled" else features.float()).cpu().numpy()
             for index, row in zip(chunk, rows):
-                found[index] = row.copy() if view == "pooled" else self._map(row, batch[index])
+                found[index] = row.copy() if view == "pooled" else self.to_map(row, batch[index])
         return [found[index] for index in range(len(batch))]
 
-    def _map(self, row: Vector, pixels: Pixels) -> Vector:
+    def to_map(self, row: Vector, pixels: Pixels) -> Vector:
         """Return (rows, columns, D) of an image's (N, D), without what fills up its bucket."""
         grid = self.grid(pixels)
         return row[: math.prod(grid)].reshape(*grid, -1).copy()

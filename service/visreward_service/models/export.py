@@ -4,24 +4,19 @@ Each is read back and held against the original before it counts as written.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from visreward_service.models.base import Pixels
 from visreward_service.models.encoder import Encoder
 from visreward_service.models.errors import ModelError
-from visreward_service.models.exported import (
-    ImageHalf,
-    TextHalf,
-    check_exportable,
-    trial_images,
-    trial_texts,
-)
-from visreward_service.models.formats import OUTPUT, Format, Run, quiet
+from visreward_service.models.exported import ImageHalf, TextHalf, trial_images, trial_texts
+from visreward_service.models.formats import OUTPUT, Batch, Format, Run, quiet
 from visreward_service.models.load import load_local
 from visreward_service.models.settings import ModelSettings
 
@@ -34,11 +29,13 @@ CONFIG = """\
 name: "{name}"
 platform: "{platform}"
 max_batch_size: {most}
-input [{{ name: "{given}{suffix}", data_type: {type}, dims: [{dims}] }}]
-output [{{ name: "{output}{suffix}", data_type: TYPE_FP32, dims: [{answer}] }}]
+input [{inputs}]
+output [{output}]
 dynamic_batching {{ max_queue_delay_microseconds: {delay} }}
 instance_group [{{ count: 1, kind: {kind} }}]
 """
+TENSOR = '{{ name: "{name}", data_type: {type}, dims: [{dims}] }}'
+TYPES = {torch.uint8: "TYPE_UINT8", torch.int64: "TYPE_INT64", torch.float32: "TYPE_FP32"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +52,12 @@ class Written:
 class _Half:
     name: str
     network: nn.Module
-    given: str
-    """The name of its input."""
-    any_length: bool
-    """Whether the input's second axis may have any length."""
-    batches: list[Tensor]
+    batches: Sequence[Batch]
     """Input of several sizes; it is traced with the first."""
-    config: dict[str, object]
+    lengths: Collection[str]
+    """Inputs and outputs whose second axis may have any length."""
+    most: int
+    """Rows of a batch."""
 
 
 def export_model(
@@ -73,8 +69,7 @@ def export_model(
     """
     here = settings.model_copy(update={"backend": "local", "triton": None})
     encoder = load_local(name, file_format.settings(here))
-    check_exportable(encoder)
-    assert isinstance(encoder, Encoder)  # noqa: S101 - checked
+    assert isinstance(encoder, Encoder)  # noqa: S101 - every kind is one
     halves = list(_halves(name, encoder))
     there = [half.name for half in halves if (out / half.name).exists()]
     if there and not overwrite:
@@ -85,29 +80,36 @@ def export_model(
 
 def _halves(name: str, encoder: Encoder) -> Iterator[_Half]:
     device, info = encoder.device, encoder.info
-    images = torch.from_numpy(np.stack([np.asarray(image) for image in trial_images(encoder)])).to(device)
+    images = _image_batches(encoder)
     for view in info.views:
-        config: dict[str, object] = {
-            "type": "TYPE_UINT8",
-            "dims": _dims(images.shape[1:]),
-            "most": encoder.parts.max_images,
-        }
-        batches = [images[:2], images, images[:1]]
-        yield _Half(f"{name}_{view}", ImageHalf(encoder, view), "PIXELS", False, batches, config)
+        lengths = ["PATCHES", *([OUTPUT] if view == "dense" else [])] if info.patch_size else []
+        half = ImageHalf(encoder, view)
+        yield _Half(f"{name}_{view}", half, images, lengths, encoder.parts.max_images)
     for branch in info.branches:
         rows = [encoder.padded(tokens, branch) for tokens in trial_texts(encoder, branch)]
-        batches = [torch.tensor([row] * count, device=device) for count, row in enumerate(rows, 1)]
-        any_length = not encoder.parts.pads_to_limit
-        config = {
-            "type": "TYPE_INT64",
-            "dims": "-1" if any_length else str(len(rows[0])),
-            "most": encoder.parts.max_texts,
+        texts = [{"IDS": torch.tensor([row] * count, device=device)} for count, row in enumerate(rows, 1)]
+        lengths = [] if encoder.parts.pads_to_limit else ["IDS"]
+        yield _Half(f"{name}_{branch}", TextHalf(encoder, branch), texts, lengths, encoder.parts.max_texts)
+
+
+def _image_batches(encoder: Encoder) -> list[Batch]:
+    """Return batches of several sizes, and of several numbers of patches where that follows the image."""
+    groups: dict[Hashable, list[Pixels]] = {}
+    for image in trial_images(encoder):
+        groups.setdefault(encoder.image_bucket(image), []).append(image)
+    # More than one row to be traced with: a network may take a one for a number.
+    chosen = [
+        group[:count]
+        for group in groups.values()
+        for count in dict.fromkeys((min(2, len(group)), len(group), 1))
+    ]
+    return [
+        {
+            name: tensor.to(encoder.device)
+            for name, tensor in zip(encoder.image_inputs, encoder.image_tensors(part))
         }
-        yield _Half(f"{name}_{branch}", TextHalf(encoder, branch), "IDS", any_length, batches, config)
-
-
-def _dims(shape: Sequence[int]) -> str:
-    return ", ".join(map(str, shape))
+        for part in chosen
+    ]
 
 
 def _write(half: _Half, file_format: Format, folder: Path) -> Written:
@@ -117,7 +119,7 @@ def _write(half: _Half, file_format: Format, folder: Path) -> Written:
     (draft / "1").mkdir(parents=True)
     file = draft / "1" / file_format.file
     try:
-        file_format.save(half.network, half.batches[0], file, name=half.given, any_length=half.any_length)
+        file_format.save(half.network, half.batches[0], file, lengths=half.lengths)
         apart, answer = _compare(half, file_format.open(file))
         if not apart <= TOLERANCE:
             raise ModelError(
@@ -132,16 +134,22 @@ def _write(half: _Half, file_format: Format, folder: Path) -> Written:
 
 
 def _config(half: _Half, file_format: Format, answer: Sequence[int]) -> str:
+    def tensor(name: str, place: int, dtype: torch.dtype, shape: Sequence[int]) -> str:
+        dims = [-1, *shape[1:]] if name in half.lengths else shape
+        described = ", ".join(map(str, dims))
+        return TENSOR.format(name=file_format.tensor(name, place), type=TYPES[dtype], dims=described)
+
+    given = half.batches[0]
     return CONFIG.format(
         name=half.name,
-        given=half.given,
-        output=OUTPUT,
-        answer=_dims(answer),
         platform=file_format.platform,
-        suffix=file_format.suffix,
-        kind=file_format.kind(half.batches[0].device),
+        most=half.most,
+        inputs=", ".join(
+            tensor(name, place, one.dtype, one.shape[1:]) for place, (name, one) in enumerate(given.items())
+        ),
+        output=tensor(OUTPUT, 0, torch.float32, answer),
+        kind=file_format.kind(next(iter(given.values())).device),
         delay=MAX_DELAY_MICROSECONDS,
-        **half.config,
     )
 
 
@@ -150,7 +158,7 @@ def _compare(half: _Half, run: Run) -> tuple[float, Sequence[int]]:
     apart = 0.0
     for batch in half.batches:
         with torch.inference_mode(), quiet():
-            found, expected = run(batch), half.network(batch)
+            found, expected = run(batch), half.network(*batch.values())
         difference = (found - expected).abs().max().item() if found.shape == expected.shape else float("nan")
         apart = max(apart, difference) if np.isfinite(difference) else float("inf")
     return apart, list(expected.shape[1:])

@@ -1,18 +1,16 @@
 """The halves of an encoder as networks of their own, from prepared tensors to rows, and input to try them on.
 
 What crosses the border is what `base.Model` prepares: uint8 images (B, H, W, 3), which are normalised behind
-it, and padded token ids (B, T), int64. Out come float32 rows: (B, D), L2-normalised; of the dense view
-(B, N, D), as they are.
+it, and padded token ids (B, T), int64. Images that keep their aspect ratio are patches (B, N, P) instead, and
+their rows and columns (B, 2). Out come float32 rows: (B, D), L2-normalised; of the dense view (B, N, D), as
+they are.
 """
-
-from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
 from visreward_service.models.base import DecodedImage, Model, Pixels, Tokens
 from visreward_service.models.encoder import Encoder
-from visreward_service.models.errors import ModelError
 from visreward_service.models.rows import normalise
 
 TEXTS = ("a red ball", "two dogs", "a small blue cup left of a green book on a wooden table", "word " * 60)
@@ -27,11 +25,9 @@ class ImageHalf(nn.Module):
         self._encoder = encoder
         self._view = view
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Return the rows of uint8 images (B, H, W, 3)."""
-        # `stack` takes a tensor for a batch that is stacked already.
-        batch: Any = pixels
-        features = self._encoder.image_features(batch, self._view)
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Return the rows of images, as the encoder's `image_tensors` gives them."""
+        features = self._encoder.tensor_features(*tensors, view=self._view)
         return normalise(features) if self._view == "pooled" else features.float()
 
 
@@ -49,19 +45,12 @@ class TextHalf(nn.Module):
         return normalise(self._encoder.text_features(ids, self._branch))
 
 
-def check_exportable(model: Model) -> None:
-    """Raise `ModelError` where images are not of one size, so that no tensor of them has a shape to name."""
-    if not model.info.fixed_size:
-        raise ModelError(
-            f"{model.info.name} keeps the aspect ratio of its images, and runs in this process alone: "
-            "only kinds with one image size are exported, or run by other servers"
-        )
-
-
 def trial_images(model: Model) -> list[Pixels]:
-    """Return prepared noise."""
+    """Return prepared noise, with a larger budget of patches too where there are several."""
     dice = np.random.default_rng(1)
-    shapes = ((96, 96, 3), (120, 80, 3), (64, 200, 3))
+    shapes = [(96, 96, 3), (120, 80, 3), (64, 200, 3)]
+    if model.info.patch_size:
+        shapes.append((400, 300, 3))
     return [model.prepare_image(DecodedImage(dice.integers(0, 256, shape, np.uint8))) for shape in shapes]
 
 

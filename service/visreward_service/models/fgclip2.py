@@ -1,6 +1,6 @@
 """Kind `fgclip2`: FG-CLIP 2, a NaFlex SigLIP 2 with more heads: for long texts, box phrases and patches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 # The schemas come before transformers, whose model classes import torchvision.
 from visreward import torchvision_schemas  # noqa: F401
-from visreward_service.models.base import Model, Pixels
+from visreward_service.models.base import Model
 from visreward_service.models.folder import open_folder, refuse_type
 from visreward_service.models.patches import FGCLIP2_BUDGETS
 from visreward_service.models.pooling import spread
@@ -65,10 +65,10 @@ class FgClip2(nn.Module):
 class FgClip2Encoder(NaflexEncoder):
     """Branches `short`, `long` and `box`, views `pooled` and `dense`."""
 
-    def image_features(self, batch: Sequence[Pixels], view: str) -> Tensor:
+    def tensor_features(self, *tensors: Tensor, view: str) -> Tensor:
         if view == "pooled":
-            return super().image_features(batch, view)
-        return spread(cast("FgClip2", self.module).dense_feature_head, *self.hidden(batch))
+            return super().tensor_features(*tensors, view=view)
+        return spread(cast("FgClip2", self.module).dense_feature_head, *self.hidden(*tensors))
 
     def text_features(self, ids: Tensor, branch: str) -> Tensor:
         network = cast("FgClip2", self.module)

@@ -5,7 +5,7 @@ Knows networks and tensors, and nothing of checkpoints, repositories and what th
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from visreward_service.models.errors import ModelError
 from visreward_service.models.settings import ModelSettings
 
-Run = Callable[[Tensor], Tensor]
+Batch = Mapping[str, Tensor]
+"""Inputs by name, in the order in which a network takes them; each with a row per item."""
+Run = Callable[[Batch], Tensor]
 """What is read back from a file: one batch in, its rows out."""
 
 OUTPUT = "EMBEDDING"
@@ -37,8 +39,10 @@ class Format(ABC):
 
     platform: ClassVar[str]
     file: ClassVar[str]
-    suffix: ClassVar[str]
-    """Behind the names of tensors."""
+
+    def tensor(self, name: str, place: int) -> str:  # noqa: ARG002
+        """Return what Triton calls the input or output at that place."""
+        return name
 
     def settings(self, settings: ModelSettings) -> ModelSettings:
         """Return the settings that a checkpoint is loaded with. Raises `ModelError` where none will do."""
@@ -49,8 +53,9 @@ class Format(ABC):
         return "KIND_CPU" if device.type == "cpu" else "KIND_GPU"
 
     @abstractmethod
-    def save(self, network: nn.Module, batch: Tensor, file: Path, *, name: str, any_length: bool) -> None:
-        """Write a network whose input has that name, and any number of rows; any length too where said so.
+    def save(self, network: nn.Module, batch: Batch, file: Path, *, lengths: Collection[str] = ()) -> None:
+        """Write a network that takes any number of rows; inputs and outputs named in `lengths` have a second
+        axis of any length.
 
         Raises `ModelError` for a network that the format cannot carry.
         """
@@ -68,21 +73,23 @@ class TorchScript(Format):
 
     platform = "pytorch_libtorch"
     file = "model.pt"
-    suffix = "__0"
 
-    def save(self, network: nn.Module, batch: Tensor, file: Path, *, name: str, any_length: bool) -> None:
-        del name, any_length
+    def tensor(self, name: str, place: int) -> str:
+        return f"{name}__{place}"
+
+    def save(self, network: nn.Module, batch: Batch, file: Path, *, lengths: Collection[str] = ()) -> None:
+        del lengths
         trace: Any = torch.jit.trace  # has no types
         with torch.no_grad(), quiet():
-            trace(network, (batch,), check_trace=False).save(str(file))
+            trace(network, tuple(batch.values()), check_trace=False).save(str(file))
 
     def open(self, file: Path) -> Run:
         load: Any = torch.jit.load  # has no types
         with quiet():
             network = load(str(file))
 
-        def run(batch: Tensor) -> Tensor:
-            rows: Tensor = network(batch)
+        def run(batch: Batch) -> Tensor:
+            rows: Tensor = network(*batch.values())
             return rows
 
         return run
@@ -96,7 +103,6 @@ class Onnx(Format):
 
     platform = "onnxruntime_onnx"
     file = "model.onnx"
-    suffix = ""
 
     def settings(self, settings: ModelSettings) -> ModelSettings:
         if settings.dtype != "float32":
@@ -109,16 +115,16 @@ class Onnx(Format):
         del device
         return "KIND_AUTO"
 
-    def save(self, network: nn.Module, batch: Tensor, file: Path, *, name: str, any_length: bool) -> None:
+    def save(self, network: nn.Module, batch: Batch, file: Path, *, lengths: Collection[str] = ()) -> None:
         _demand_onnx()
-        axes = {name: {0: "batch", **({1: "length"} if any_length else {})}, OUTPUT: {0: "batch"}}
+        axes = {name: {0: "batch", **({1: "length"} if name in lengths else {})} for name in (*batch, OUTPUT)}
         try:
             with torch.no_grad(), quiet():
                 torch.onnx.export(
                     network,
-                    (batch,),
+                    tuple(batch.values()),
                     str(file),
-                    input_names=[name],
+                    input_names=list(batch),
                     output_names=[OUTPUT],
                     dynamic_axes=axes,
                     opset_version=OPSET,
@@ -133,14 +139,13 @@ class Onnx(Format):
             session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         except failures as error:
             raise ModelError(f"ONNX Runtime cannot read {file.name}: {error}") from error
-        (given,) = session.get_inputs()
 
-        def run(batch: Tensor) -> Tensor:
+        def run(batch: Batch) -> Tensor:
             try:
-                (rows,) = session.run(None, {given.name: batch.cpu().numpy()})
+                (rows,) = session.run(None, {name: one.cpu().numpy() for name, one in batch.items()})
             except failures as error:
                 raise ModelError(f"ONNX Runtime cannot run {file.name}: {error}") from error
-            return torch.from_numpy(rows).to(batch.device)
+            return torch.from_numpy(rows).to(next(iter(batch.values())).device)
 
         return run
 
@@ -166,12 +171,4 @@ def _demand_onnx() -> tuple[Any, tuple[type[Exception], ...]]:
         raise ModelError(
             f"ONNX needs {error.name}, which is not installed: install visreward[onnx]"
         ) from error
-    names = (
-        "Fail",
-        "InvalidArgument",
-        "InvalidGraph",
-        "InvalidProtobuf",
-        "NotImplemented",
-        "RuntimeException",
-    )
-    return onnxruntime, tuple(getattr(state, name) for name in names)
+    return onnxruntime, tuple(getattr(state, name) for name in FAILURES)

@@ -25,6 +25,8 @@ from visreward_service.models.settings import TritonSettings
 log = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
+Batch = Sequence[Array]
+"""Inputs in the order in which the model names them, each with a row per item."""
 
 PASSING = frozenset(
     {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED", "ABORTED", "NOT_FOUND"}
@@ -46,13 +48,13 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class RemoteModel:
-    """A model of the servers with one input, and the one output that is asked for."""
+    """A model of the servers with its inputs, and the one output that is asked for."""
 
     name: str
-    input: str
+    inputs: tuple[str, ...]
     output: str
     shape: tuple[int, ...]
-    """Of the input, -1 for an axis of any length; the first axis is the batch."""
+    """Of the first input, -1 for an axis of any length; the first axis is the batch."""
 
 
 class Servers:
@@ -88,8 +90,11 @@ class Servers:
         self._senders.shutdown(wait=True)
         self._watcher.join()
 
-    def find_model(self, name: str) -> RemoteModel:
-        """Return a model once a server has it. Raises `ModelError` where none has within the patience."""
+    def find_model(self, name: str, num_inputs: int) -> RemoteModel:
+        """Return a model once a server has it.
+
+        Raises `ModelError` where none has within the patience, or it has another number of inputs.
+        """
         until = time.monotonic() + self._settings.patience_seconds
         while True:
             for server in self.all:
@@ -100,12 +105,12 @@ class Servers:
                 except InferenceServerException as error:
                     reason = f"{server.url}: {error.message()}"
                     continue
-                return _read_metadata(metadata)
+                return _read_metadata(metadata, num_inputs)
             if time.monotonic() > until:
                 raise ModelError(f"no server of triton.urls has a model {name} ({reason})")
             time.sleep(PAUSE_SECONDS)
 
-    def infer(self, model: RemoteModel, batches: Sequence[Array]) -> list[Array]:
+    def infer(self, model: RemoteModel, batches: Sequence[Batch]) -> list[Array]:
         """Return a model's output for each batch; the servers share them.
 
         Raises `Unavailable` where a batch finds no server within the patience, and RuntimeError where one
@@ -113,7 +118,7 @@ class Servers:
         """
         return list(self._senders.map(partial(self._infer, model), batches))
 
-    def _infer(self, model: RemoteModel, batch: Array) -> Array:
+    def _infer(self, model: RemoteModel, batch: Batch) -> Array:
         until = time.monotonic() + self._settings.patience_seconds
         reason = "none is ready"
         while time.monotonic() < until and not self._closed.is_set():
@@ -130,18 +135,20 @@ class Servers:
             self._closed.wait(PAUSE_SECONDS)
         raise Unavailable(f"no server of model {model.name} answers ({reason})")
 
-    def _ask(self, server: Server, model: RemoteModel, batch: Array) -> Array:
-        given = triton.InferInput(model.input, list(batch.shape), np_to_triton_dtype(batch.dtype))
-        given.set_data_from_numpy(batch)
+    def _ask(self, server: Server, model: RemoteModel, batch: Batch) -> Array:
+        given = [
+            triton.InferInput(name, list(one.shape), np_to_triton_dtype(one.dtype)).set_data_from_numpy(one)
+            for name, one in zip(model.inputs, batch)
+        ]
         result = server.client.infer(
             model.name,
-            [given],
+            given,
             outputs=[triton.InferRequestedOutput(model.output)],
             headers=self._headers,
             client_timeout=self._settings.timeout_seconds,
         )
         found = result.as_numpy(model.output)
-        if found is None or found.dtype != np.float32 or len(found) != len(batch):
+        if found is None or found.dtype != np.float32 or len(found) != len(batch[0]):
             raise RuntimeError(f"{server.url}: {model.name} answers with no float32 row for each input")
         return np.asarray(found)
 
@@ -163,10 +170,14 @@ class Servers:
         server.ready = ready
 
 
-def _read_metadata(metadata: Any) -> RemoteModel:
-    if len(metadata.inputs) != 1 or not metadata.outputs:
-        raise ModelError(f"the model {metadata.name} has {len(metadata.inputs)} inputs; an encoder has one")
-    (given,) = metadata.inputs
+def _read_metadata(metadata: Any, num_inputs: int) -> RemoteModel:
+    if len(metadata.inputs) != num_inputs or not metadata.outputs:
+        raise ModelError(
+            f"the model {metadata.name} has {len(metadata.inputs)} inputs; this encoder has {num_inputs}"
+        )
     return RemoteModel(
-        metadata.name, given.name, metadata.outputs[0].name, tuple(int(axis) for axis in given.shape)
+        metadata.name,
+        tuple(given.name for given in metadata.inputs),
+        metadata.outputs[0].name,
+        tuple(int(axis) for axis in metadata.inputs[0].shape),
     )

@@ -28,6 +28,7 @@ from visreward_service.models.folder import (
 )
 from visreward_service.models.patches import PatchPreprocessing
 from visreward_service.models.pooling import pool
+from visreward_service.models.positions import resize_positions
 from visreward_service.models.resize import upload
 from visreward_service.models.settings import ModelSettings
 from visreward_service.models.tokens import TextReader, check_vocabulary, read_tokenizer
@@ -64,28 +65,39 @@ class NaflexEncoder(SiglipEncoder):
     def _patches(self) -> PatchPreprocessing:
         return cast("PatchPreprocessing", self.parts.prepare)
 
-    def image_features(self, batch: Sequence[Pixels], view: str) -> Tensor:
-        del view
-        return pool(cast("Any", self.module).vision_model.head, *self.hidden(batch))
+    image_inputs = ("PATCHES", "SHAPES")
 
-    def hidden(self, batch: Sequence[Pixels]) -> tuple[Tensor, Tensor]:
+    def image_tensors(self, batch: Sequence[Pixels]) -> tuple[Tensor, ...]:
+        """Return patches (B, N, 3 * patch * patch), uint8, N their budget, and rows and columns (B, 2)."""
+        budget, patch = self.image_bucket(batch[0]), self._patches.patch
+        shapes = [self.grid(image) for image in batch]
+        images = self.gather(batch)
+        patches = images[0].new_zeros(len(batch), budget, 3 * patch * patch)
+        for row, image, (height, width) in zip(patches, images, shapes):
+            pieces = image.reshape(height, patch, width, patch, 3).permute(0, 2, 1, 3, 4)
+            row[: height * width] = pieces.reshape(height * width, -1)
+        return patches, torch.tensor(shapes)
+
+    def image_features(self, batch: Sequence[Pixels], view: str) -> Tensor:
+        tensors = (upload(tensor, self.device) for tensor in self.image_tensors(batch))
+        return self.tensor_features(*tensors, view=view)
+
+    def tensor_features(self, *tensors: Tensor, view: str) -> Tensor:
+        del view
+        return pool(cast("Any", self.module).vision_model.head, *self.hidden(*tensors))
+
+    def hidden(self, patches: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last hidden states (B, N, D) and the mask (B, N), True where a patch is the image's.
 
         The mask is always given: without one, an image that fills its budget would go through other kernels
         than the same image beside one that does not.
         """
         vision = cast("Any", self.module).vision_model
-        budget, patch = self.image_bucket(batch[0]), self._patches.patch
-        shapes = [self.grid(image) for image in batch]
-        images = self.gather(batch)
-        values = images[0].new_zeros(len(batch), budget, 3 * patch * patch)
-        for row, image, (height, width) in zip(values, images, shapes):
-            pieces = image.reshape(height, patch, width, patch, 3).permute(0, 2, 1, 3, 4)
-            row[: height * width] = pieces.reshape(height * width, -1)
-        counts = torch.tensor([height * width for height, width in shapes], device=self.device)
-        mask = torch.arange(budget, device=self.device)[None] < counts[:, None]
-        pixels = upload(values.reshape(len(batch), budget, -1, 3), self.device)
-        embedded = vision.embeddings(self.normalised(pixels).flatten(2), torch.tensor(shapes))
+        embeddings = vision.embeddings
+        mask = torch.arange(patches.shape[1], device=self.device)[None] < shapes.prod(1, keepdim=True)
+        pixels = self.normalised(patches.reshape(*patches.shape[:2], -1, 3)).flatten(2)
+        positions = resize_positions(embeddings.position_embedding.weight, shapes, mask)
+        embedded = embeddings.patch_embedding(pixels) + positions
         states = vision.encoder(inputs_embeds=embedded, attention_mask=mask[:, None, None, :])
         return vision.post_layernorm(states.last_hidden_state), mask
 

@@ -5,7 +5,7 @@ checkpoint or another preprocessing behind the same name does not pass. Then the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,8 @@ from torch import nn
 from visreward_service.models.base import DecodedImage, Model, ModelInfo, Pixels, Tokens, Vector
 from visreward_service.models.encoder import Encoder
 from visreward_service.models.errors import ModelError, Unavailable
-from visreward_service.models.exported import check_exportable, trial_images, trial_texts
-from visreward_service.models.servers import Array, RemoteModel, Servers
+from visreward_service.models.exported import trial_images, trial_texts
+from visreward_service.models.servers import Array, Batch, RemoteModel, Servers
 from visreward_service.models.settings import TritonSettings
 
 BATCHES_AT_ONCE = 2
@@ -25,13 +25,15 @@ BATCHES_AT_ONCE = 2
 
 def connect_model(name: str, settings: TritonSettings, local: Model) -> Model:
     """Return the model as the servers run it. Raises `ModelError` where they give other numbers."""
-    check_exportable(local)
     assert isinstance(local, Encoder)  # noqa: S101 - every kind is one
     servers = Servers(name, settings)
     parts = [*local.info.views, *local.info.branches]
     try:
         names = {part: settings.models.get(part, f"{name}_{part}") for part in parts}
-        remotes = {part: servers.find_model(names[part]) for part in parts}
+        images = len(local.image_inputs)
+        remotes = {
+            part: servers.find_model(names[part], images if part in local.info.views else 1) for part in parts
+        }
         model = TritonModel(servers, remotes, local)
         _compare(model, local, settings.tolerance)
     except (RuntimeError, Unavailable) as error:
@@ -102,11 +104,17 @@ class TritonModel:
         return self._local.prepare_texts(texts, branch)
 
     def encode_images(self, batch: Sequence[Pixels], view: str) -> list[Vector]:
-        pixels = np.stack([np.asarray(image) for image in batch])
-        rows = self._encode(view, [(list(range(len(batch))), pixels)], self._local.parts.max_images)
+        buckets: dict[Hashable, list[int]] = {}
+        for index, image in enumerate(batch):
+            buckets.setdefault(self._local.image_bucket(image), []).append(index)
+        groups = [(found, self._tensors([batch[index] for index in found])) for found in buckets.values()]
+        rows = self._encode(view, groups, self._local.parts.max_images)
         if view == "pooled":
             return [_normalised(row) for row in rows]
-        return [row.reshape(*(self.info.grid or (1, len(row))), -1) for row in rows]
+        return [self._local.to_map(row, image) for row, image in zip(rows, batch)]
+
+    def _tensors(self, images: Sequence[Pixels]) -> Batch:
+        return [tensor.cpu().numpy() for tensor in self._local.image_tensors(images)]
 
     def encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
         padded = [self._local.padded(tokens, branch) for tokens in batch]
@@ -117,18 +125,19 @@ class TritonModel:
         for index, ids in enumerate(padded):
             lengths.setdefault(len(ids), []).append(index)
         groups = [
-            (found, np.array([padded[index] for index in found], np.int64)) for found in lengths.values()
+            (found, [np.array([padded[index] for index in found], np.int64)]) for found in lengths.values()
         ]
         return [_normalised(row) for row in self._encode(branch, groups, self._local.parts.max_texts)]
 
-    def _encode(self, part: str, groups: Sequence[tuple[list[int], Array]], most: int) -> list[Vector]:
+    def _encode(self, part: str, groups: Sequence[tuple[list[int], Batch]], most: int) -> list[Vector]:
         """Return a row for each index; each group is cut so that every server gets a share."""
         share = max(len(self._servers.ready), 1)
-        chunks: list[tuple[list[int], Array]] = []
+        chunks: list[tuple[list[int], Batch]] = []
         for indices, batch in groups:
             size = min(most, math.ceil(len(indices) / share))
             chunks += [
-                (indices[at : at + size], batch[at : at + size]) for at in range(0, len(indices), size)
+                (indices[at : at + size], [one[at : at + size] for one in batch])
+                for at in range(0, len(indices), size)
             ]
         answers = self._servers.infer(self._remotes[part], [batch for _, batch in chunks])
         rows = {

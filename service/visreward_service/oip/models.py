@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -18,8 +18,9 @@ import orjson
 from visreward.protocol import Code, ItemResult
 from visreward_service.engine.engine import Engine
 from visreward_service.engine.faults import RequestFault
-from visreward_service.models.base import ModelInfo, Tokens
+from visreward_service.models.base import ModelInfo, Pixels, Tokens
 from visreward_service.oip.inference import Inference
+from visreward_service.oip.prepared import input_specs, read_images, read_tokens, stack_rows
 from visreward_service.oip.tensors import Array, Tensor, TensorSpec, Values, refuse
 
 VERSION = "1"
@@ -200,7 +201,8 @@ class EncoderModel(Model):
 
 
 class PreparedModel(Model):
-    """Encodes what another service has prepared: PIXELS for a view of images, padded IDS for a text branch.
+    """Encodes what another service has prepared: PIXELS for a view of images, or PATCHES and SHAPES where
+    they keep their aspect ratio, and padded IDS for a text branch.
 
     The interface of an exported encoder (`models.exported`), so that one service can encode for another.
     """
@@ -208,46 +210,27 @@ class PreparedModel(Model):
     platform = "visreward_prepared"
 
     def __init__(self, part: str, info: ModelInfo, engine: Engine) -> None:
-        width, height = info.image_size
-        of_images = part in info.views
-        given = (
-            TensorSpec("PIXELS", "UINT8", (-1, height, width, 3))
-            if of_images
-            else TensorSpec("IDS", "INT64", (-1, -1))
-        )
         rows = (-1, -1, info.dim) if part == "dense" else (-1, info.dim)
         self._embedding = TensorSpec("EMBEDDING", "FP32", rows)
         name, right = f"{info.name}_{part}", f"encoder.{info.name}"
-        super().__init__(name, engine, (given,), (self._embedding,), right=right)
+        super().__init__(name, engine, input_specs(info, part), (self._embedding,), right=right)
         self._info = info
         self._part = part
 
     async def infer(self, asked: Inference) -> list[Tensor]:
-        ((name, batch),) = asked.arrays.items()
-        values = await self._engine.encode_prepared(
+        rows = await self._engine.encode_prepared(
             self._info.name,
             self._part,
-            list(batch) if name == "PIXELS" else await asyncio.to_thread(self._tokens, batch),
+            await asyncio.to_thread(self._read, asked.arrays),
             deadline_seconds=None if asked.deadline_ms is None else asked.deadline_ms / 1000,
             num_bytes=asked.num_bytes,
         )
-        return [Tensor(self._embedding, values)]
+        return [Tensor(self._embedding, await asyncio.to_thread(stack_rows, rows, asked.arrays))]
 
-    def _tokens(self, batch: Array) -> list[Tokens]:
-        limit, vocabulary = self._info.branches[self._part], self._info.vocabulary
-        if batch.shape[1] > limit:
-            message = f"has {batch.shape[1]} positions; the model has {limit}"
-            raise RequestFault(Code.TEXT_TOO_LONG, message, field="IDS")
-        # Checked here: an id behind the table's end would take a GPU down, and everybody with it.
-        ids = batch.astype(np.int64)
-        if np.any(ids < 0) or np.any(ids >= vocabulary):
-            message = f"holds an id that is not between 0 and {vocabulary - 1}"
-            raise RequestFault(Code.INVALID_REQUEST, message, field="IDS")
-        end = self._info.end
-        if end is not None and not np.all(np.any(ids == end, axis=1)):
-            message = f"holds a row without the end token {end}, where the model reads a text"
-            raise RequestFault(Code.INVALID_REQUEST, message, field="IDS")
-        return [Tokens(tuple(row), len(row)) for row in batch.tolist()]
+    def _read(self, arrays: Mapping[str, Array]) -> list[Pixels] | list[Tokens]:
+        if self._part in self._info.views:
+            return read_images(arrays, self._info)
+        return read_tokens(arrays["IDS"], self._info, self._part)
 
 
 def _texts(elements: Sequence[bytes]) -> list[str]:
@@ -288,10 +271,7 @@ def build_models(engine: Engine) -> Models:
     served: list[Model] = [RecipeModel(recipe_model(name), name, engine) for name in engine.recipes.recipes]
     served += [EncoderModel(f"encoder.{info.name}", info, engine) for info in engine.models]
     served += [
-        PreparedModel(part, info, engine)
-        for info in engine.models
-        if info.fixed_size
-        for part in (*info.views, *info.branches)
+        PreparedModel(part, info, engine) for info in engine.models for part in (*info.views, *info.branches)
     ]
     for model in served:
         if model.name in models:

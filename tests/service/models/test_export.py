@@ -23,25 +23,27 @@ from tests.service.models.checkpoints import (
 )
 from visreward_service.models import ModelError, ModelSettings, load_model
 from visreward_service.models.base import DecodedImage
+from visreward_service.models.encoder import Encoder
 from visreward_service.models.export import export_model
 from visreward_service.models.formats import FORMATS
-from visreward_service.models.settings import TritonSettings
 
 MAKERS: dict[str, Callable[[Path], Any]] = {
     "clip": make_clip,
     "fgclip": make_fgclip,
+    "fgclip2": make_fgclip2,
     "open_clip": make_open_clip,
     "siglip2": make_siglip_fixed,
+    "siglip2 naflex": make_siglip_naflex,
 }
 
 
 @pytest.mark.parametrize("file_format", ["torchscript", "onnx"])
-@pytest.mark.parametrize("kind", ["clip", "fgclip", "open_clip", "siglip2"])
+@pytest.mark.parametrize("sort", MAKERS)
 def test_an_exported_encoder_gives_what_the_original_gives(
-    kind: str, file_format: str, tmp_path: Path
+    sort: str, file_format: str, tmp_path: Path
 ) -> None:
-    MAKERS[kind](tmp_path / "checkpoint")
-    settings = ModelSettings(kind=kind, source=str(tmp_path / "checkpoint"), device="cpu")
+    MAKERS[sort](tmp_path / "checkpoint")
+    settings = ModelSettings(kind=sort.split()[0], source=str(tmp_path / "checkpoint"), device="cpu")
     out, form = tmp_path / "repository", FORMATS[file_format]
     for written in export_model("tiny", settings, out, file_format=form, overwrite=False):
         assert written.apart <= 1e-4
@@ -81,14 +83,14 @@ def test_an_onnx_model_takes_any_batch_and_length_and_its_config_says_so(tmp_pat
     assert "KIND_AUTO" in described["tiny_long"]
 
 
-def noise(seed: int) -> DecodedImage:
-    return DecodedImage(np.random.default_rng(seed).integers(0, 256, (40, 48, 3), np.uint8))
+def noise(seed: int, height: int = 40, width: int = 48) -> DecodedImage:
+    return DecodedImage(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
 
 
-def run(folder: Path, batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def run(folder: Path, *batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     session = onnxruntime.InferenceSession(folder / "1" / "model.onnx", providers=["CPUExecutionProvider"])
-    (given,) = session.get_inputs()
-    (rows,) = session.run(["EMBEDDING"], {given.name: batch})
+    given = {one.name: array for one, array in zip(session.get_inputs(), batch, strict=True)}
+    (rows,) = session.run(["EMBEDDING"], given)
     return np.asarray(rows)
 
 
@@ -108,9 +110,7 @@ class Spectrum(nn.Module):
 
 def test_a_network_that_onnx_cannot_carry_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="ONNX cannot carry this network"):
-        FORMATS["onnx"].save(
-            Spectrum(), torch.eye(3)[None], tmp_path / "model.onnx", name="X", any_length=False
-        )
+        FORMATS["onnx"].save(Spectrum(), {"X": torch.eye(3)[None]}, tmp_path / "model.onnx")
 
 
 def test_a_file_that_onnx_runtime_cannot_read_is_refused_in_words(tmp_path: Path) -> None:
@@ -120,18 +120,27 @@ def test_a_file_that_onnx_runtime_cannot_read_is_refused_in_words(tmp_path: Path
         FORMATS["onnx"].open(file)
 
 
-@pytest.mark.parametrize(("kind", "make"), [("fgclip2", make_fgclip2), ("siglip2", make_siglip_naflex)])
-def test_a_model_of_many_image_sizes_is_neither_exported_nor_run_elsewhere(
-    kind: str, make: Callable[[Path], Any], tmp_path: Path
-) -> None:
-    make(tmp_path / "checkpoint")
-    settings = ModelSettings(kind=kind, source=str(tmp_path / "checkpoint"))
-    with pytest.raises(ModelError, match="keeps the aspect ratio"):
-        list(export_model("tiny", settings, tmp_path / "out", file_format=FORMATS["onnx"], overwrite=False))
-    assert not (tmp_path / "out").exists()
-    elsewhere = {"backend": "triton", "triton": TritonSettings(urls=("127.0.0.1:1",))}
-    with pytest.raises(ModelError, match=r"models\.tiny: tiny keeps the aspect ratio"):
-        load_model("tiny", settings.model_copy(update=elsewhere))
+def test_an_onnx_model_of_patches_takes_any_shape_and_budget(tmp_path: Path) -> None:
+    make_fgclip2(tmp_path / "checkpoint")
+    settings = ModelSettings(kind="fgclip2", source=str(tmp_path / "checkpoint"), device="cpu")
+    written = export_model("tiny", settings, tmp_path / "out", file_format=FORMATS["onnx"], overwrite=False)
+    files = {one.name: one.folder for one in written}
+    local = load_model("tiny", settings)
+    assert isinstance(local, Encoder)
+    images = [local.prepare_image(noise(seed, 300, 90 + 100 * seed)) for seed in range(4)]
+    budgets = {local.image_bucket(image) for image in images}
+    assert budgets == {128, 256, 576}
+    for budget in budgets:
+        chosen = [image for image in images if local.image_bucket(image) == budget]
+        given = [tensor.numpy() for tensor in local.image_tensors(chosen)]
+        pooled, dense = (run(files[f"tiny_{view}"], *given) for view in ("pooled", "dense"))
+        assert np.abs(pooled - np.stack(local.encode_images(chosen, "pooled"))).max() <= 1e-4
+        for row, image, expected in zip(dense, chosen, local.encode_images(chosen, "dense")):
+            assert np.abs(local.to_map(row, image) - expected).max() <= 1e-4
+    config = (files["tiny_dense"] / "config.pbtxt").read_text(encoding="utf-8")
+    assert '"PATCHES", data_type: TYPE_UINT8, dims: [-1, 768]' in config
+    assert '"SHAPES", data_type: TYPE_INT64, dims: [2]' in config
+    assert '"EMBEDDING", data_type: TYPE_FP32, dims: [-1, 32]' in config
 
 
 def test_the_programs_help_imports_no_torch_and_no_onnx() -> None:
