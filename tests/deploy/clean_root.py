@@ -1,8 +1,8 @@
 """The Dockerfile built without a Docker engine, and its image run the way the deployables run it.
 
 The base is a Debian made by debootstrap, in the place of the one that the Dockerfile names. buildah executes
-every instruction in it. The result runs in namespaces of its own: read-only root, tmpfs at /tmp and /models,
-no rights. Knows the tools and nothing of what the tests ask.
+every instruction in it. The result runs in namespaces of its own: read-only root, tmpfs at /tmp and at the
+image's volumes, no rights. Knows the tools and nothing of what the tests ask.
 """
 
 import ast
@@ -25,6 +25,8 @@ from tests.deploy.files import ROOT, find_tool
 BASE = "localhost/clean-python"
 START = """
 set -e
+volumes="$1"
+shift
 mount --make-rprivate /
 mount --bind "$1" "$1"
 mount -o remount,bind,ro "$1"
@@ -34,7 +36,7 @@ mkdir "$1/dev/shm"
 mount -t tmpfs -o mode=1777 tmpfs "$1/dev/shm"
 for device in null zero urandom; do touch "$1/dev/$device"; mount --bind "/dev/$device" "$1/dev/$device"; done
 mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"
-mount -t tmpfs -o mode=0755,uid=10001,gid=10001 tmpfs "$1/models"
+for volume in $volumes; do mount -t tmpfs -o mode=0755,uid=10001,gid=10001 tmpfs "$1$volume"; done
 root="$1"
 shift
 user="--reuid=10001 --regid=10001 --clear-groups"
@@ -58,7 +60,8 @@ class Image:
         given = {**self.environment, **variables}
         namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", START, "start"]
         pairs = [f"{name}={value}" for name, value in given.items()]
-        return [*namespaces, str(self.root), "/usr/bin/env", "-i", *pairs, *program]
+        volumes = " ".join(self.config["Volumes"])
+        return [*namespaces, volumes, str(self.root), "/usr/bin/env", "-i", *pairs, *program]
 
     def run(self, program: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a program in the image to its end."""
@@ -93,22 +96,17 @@ def stop(process: "subprocess.Popen[bytes]") -> int:
 
 
 @contextmanager
-def built_image(target: str, folder: Path) -> Iterator[Image]:
-    """Build a target of the Dockerfile in a folder and yield it mounted."""
+def made_store(folder: Path) -> Iterator["Store"]:
+    """Yield a store in a folder that has the base; it is emptied at the end."""
     if os.geteuid() != 0:
         pytest.skip("a root file system is made by root alone")
     for name in ("debootstrap", "buildah", "unshare"):
         find_tool(name)
     store = Store(folder)
-    store.make_base()
-    tag = store.build(target)
-    container = store.buildah("from", "--pull-never", tag)
-    root = Path(store.buildah("mount", container))
     try:
-        inspected = json.loads(store.buildah("inspect", "--type", "image", tag))
-        yield Image(root, inspected["Docker"]["config"])
+        store.make_base()
+        yield store
     finally:
-        store.buildah("umount", container)
         store.buildah("rm", "--all")
         store.buildah("rmi", "--all", "--force")
 
@@ -144,6 +142,18 @@ class Store:
         container = self.buildah("from", "scratch")
         self.buildah("add", "--quiet", container, str(root), "/")
         self.buildah("commit", "--quiet", "--rm", container, BASE)
+
+    @contextmanager
+    def image(self, target: str) -> Iterator[Image]:
+        """Build a target of the Dockerfile and yield it mounted."""
+        tag = self.build(target)
+        container = self.buildah("from", "--pull-never", tag)
+        root = Path(self.buildah("mount", container))
+        try:
+            inspected = json.loads(self.buildah("inspect", "--type", "image", tag))
+            yield Image(root, inspected["Docker"]["config"])
+        finally:
+            self.buildah("umount", container)
 
     def build(self, target: str) -> str:
         tag = f"localhost/visreward:{target}"

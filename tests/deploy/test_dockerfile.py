@@ -116,6 +116,13 @@ def test_the_trainer_writes_to_its_volumes_and_is_no_server() -> None:
         assert not any(stage.all(word) for stage in line)
 
 
+def test_the_trainer_has_the_compiler_that_triton_starts_on_a_gpu() -> None:
+    assert any(" gcc libc6-dev " in f"{step} " for step in stages()["trainer"].all("RUN"))
+    assert not any(
+        "gcc" in step for target in ("cpu", "cuda") for s in lineage(target) for step in s.all("RUN")
+    )
+
+
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (None, False)])
 def test_the_health_check_is_the_readiness_of_the_service(status: int | None, healthy: bool) -> None:
     (rest,) = stages()["runtime"].all("HEALTHCHECK")
@@ -133,7 +140,7 @@ def test_the_health_check_is_the_readiness_of_the_service(status: int | None, he
 
 def test_a_signal_reaches_the_service_while_its_models_load() -> None:
     (entry,) = stages()["runtime"].all("ENTRYPOINT")
-    assert json.loads(entry) == ["tini", "--", "visreward", "serve"]
+    assert json.loads(entry) == ["tini", "-e", "143", "--", "visreward", "serve"]
 
 
 def test_no_file_names_a_host_to_install_from() -> None:
