@@ -375,7 +375,8 @@ class RulePool:
         if _is_timeout(exit_code):
             return True
         call.deaths += 1
-        return call.deaths > 1
+        # With its nursery every worker dies, and a call may be sent to each of them before that is known.
+        return call.deaths > (1 if exit_code is not None else self._size)
 
     def _blame(self, call: _Call, exit_code: int | None) -> None:
         if _is_timeout(exit_code):

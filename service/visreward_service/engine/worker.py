@@ -126,10 +126,12 @@ def limit_memory(additional_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int) -> None:
     """Have the kernel end this process when its parent is gone, however busy it is then."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # gone before the kernel was told, which then says nothing
+        os._exit(0)
 
 
 class Nursery:
@@ -186,6 +188,7 @@ class Nursery:
         return True
 
     def _fork(self, channel: socket.socket) -> int:
+        nursery = os.getpid()
         pid = os.fork()
         if pid:
             channel.close()
@@ -195,7 +198,7 @@ class Nursery:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._control.close()
-            die_with_parent()
+            die_with_parent(nursery)
             limit_memory(self._memory_bytes)
             with contextlib.suppress(OSError):  # the parent hung up while a reply was under way
                 serve(channel, self._rules, self._time_limit_seconds)
