@@ -15,12 +15,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import msgpack
 from pydantic import ValidationError
 
+from tests.listening import Server, listening
 from visreward.protocol import MEANINGS, Code, ErrorBody, Item, Limits
 
 MSGPACK = "application/msgpack"
@@ -260,14 +261,6 @@ class Handler(BaseHTTPRequestHandler):
         """Stay quiet."""
 
 
-class Server(ThreadingHTTPServer):
-    # Waiting for handlers would wait for connections that a client keeps open on purpose.
-    block_on_close = False
-    daemon_threads = True
-    # With the usual 5 a burst of connections overflows it, and some come a whole second later.
-    request_queue_size = 128
-
-
 @contextmanager
 def running_service(encryption: ssl.SSLContext | None = None, **settings: Any) -> Iterator[SmallService]:
     """Yield a service that listens on a port of its own, encrypted where it is told how."""
@@ -278,11 +271,5 @@ def running_service(encryption: ssl.SSLContext | None = None, **settings: Any) -
         server.socket = encryption.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     scheme = "http" if encryption is None else "https"
     service.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listening(server):
         yield service
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -9,7 +9,8 @@ import sys
 import threading
 from typing import Any
 
-from tests.client.small_service import Handler, Server, SmallService
+from tests.client.small_service import Handler, SmallService
+from tests.listening import Server
 
 
 class Printing(SmallService):

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
 )
+
+from tests.listening import Server, listening
 
 BASE = "policy"
 
@@ -224,15 +226,7 @@ class RolloutHandler(BaseHTTPRequestHandler):
 def serving_rollouts(path: Path) -> Iterator[RolloutModel]:
     """Yield a server with the model of a folder, on a port of its own."""
     model = RolloutModel(path)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (RolloutHandler,), {"model": model}))
-    server.daemon_threads = True
-    server.block_on_close = False
+    server = Server(("127.0.0.1", 0), type("Bound", (RolloutHandler,), {"model": model}))
     model.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listening(server):
         yield model
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.listening import Server, listening
 
 LOAD, UNLOAD, COMPLETIONS = "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/v1/chat/completions"
 
@@ -86,15 +88,7 @@ class RelayHandler(BaseHTTPRequestHandler):
 def relaying(upstream: str) -> Iterator[Relay]:
     """Yield a relay to a server, on a port of its own."""
     relay = Relay(upstream)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (RelayHandler,), {"relay": relay}))
-    server.daemon_threads = True
-    server.block_on_close = False
+    server = Server(("127.0.0.1", 0), type("Bound", (RelayHandler,), {"relay": relay}))
     relay.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listening(server):
         yield relay
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
