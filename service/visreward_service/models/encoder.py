@@ -67,8 +67,7 @@ class Encoder(ABC):
         self._try_rows()
         self._try_resize()
         if self._workers is not None:
-            packs = self.packs_texts and not self._fixed_texts
-            self.info = replace(self.info, passes=self._workers.count, packs_texts=packs)
+            self.info = replace(self.info, passes=self._workers.count, packs_texts=self._packs)
 
     # What a kind gives.
 
@@ -155,8 +154,13 @@ class Encoder(ABC):
             torch.cuda.empty_cache()
             raise OutOfMemory(str(error)) from error
 
+    @property
+    def _packs(self) -> bool:
+        """Whether texts are encoded without padding: on the CPU, where no fixed batches are needed."""
+        return self.packs_texts and self._workers is not None and not self._fixed_texts
+
     def _encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
-        if self.packs_texts and self._workers is not None and not self._fixed_texts:
+        if self._packs:
             return self._encode_packed([tokens.ids for tokens in batch], branch)
         rows: dict[int, Vector] = {}
         lengths = [self._length(tokens, branch) for tokens in batch]
