@@ -16,6 +16,7 @@ def configure_logs(*, log_format: Format, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        drop_colours,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
@@ -36,3 +37,11 @@ def configure_logs(*, log_format: Format, level: str) -> None:
     root.setLevel(level.upper())
     for noisy in ("httpx", "httpcore", "urllib3", "filelock", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def drop_colours(
+    _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Leave out the second wording of uvicorn's messages, with a terminal's colours in it."""
+    event.pop("color_message", None)
+    return event
