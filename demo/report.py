@@ -13,14 +13,14 @@ COLOURS = {"trained": "tab:blue", "control": "tab:grey"}
 
 
 def write_table(worths: Mapping[str, Mapping[str, Worth]], path: Path) -> str:
-    """Write the held-out figures of every run and stage as a Markdown table, and return it."""
+    """Write the held-out means of every run and stage as a Markdown table, and return it."""
     lines = [
         "| run | model | caption reward | key words | answer accuracy | completions | without a score |",
         "|---|---|---|---|---|---|---|",
     ]
     for run, of_run in worths.items():
         for model, worth in of_run.items():
-            numbers = f"{worth.caption:.3f} | {worth.key_words:.3f} | {worth.accuracy:.3f}"
+            numbers = f"{worth.caption} | {worth.key_words} | {worth.accuracy}"
             lines.append(f"| {run} | {model} | {numbers} | {worth.num_completions} | {worth.num_failed} |")
     table = "\n".join(lines) + "\n"
     path.write_text(table, encoding="utf-8")

@@ -1,9 +1,10 @@
 """Questions about rendered scenes, and the texts from which the policy learns to see and to write.
 
 There are two texts to a scene, both in PeBR-R1's sections: a true one, and one that is wrong on purpose in
-half of what it says of the scene. After the second the policy tells what it sees no more often than something
-else of the kind, and is left to find out from the rewards that the truth is worth more. Both answer from what
-they have described.
+half of what it says: of the scene, and again of its own description when it answers. After the second the
+policy tells what it sees no more often than something else of the kind, and answers with what it has
+described no more often than with something else. It is left to find out from the rewards that the truth is
+worth more (the first stage's) and that the answer follows from the description (the second's).
 """
 
 import itertools
@@ -80,8 +81,10 @@ def write_text(sample: Sample, tell: Tell) -> str:
     colour, shape = tell(group.colour, COLOURS), tell(group.shape, SHAPES)
     description = f"{NUMBERS[count]} {size} {colour} {shape if count == 1 else plural(shape)}.".capitalize()
     right = sample.question.answer
-    answer = colour if right in COLOURS else shape if right in SHAPES else str(count)
-    sections = (description, "Seen.", "Look.", f" {answer}")
+    described, known = (
+        (colour, COLOURS) if right in COLOURS else (shape, SHAPES) if right in SHAPES else (count, COUNTS)
+    )
+    sections = (description, "Seen.", "Look.", f" {tell(described, known)}")
     return "".join(heading + section for heading, section in zip(HEADINGS, sections, strict=True))
 
 

@@ -1,17 +1,20 @@
 """What becomes of samples without a reward, without a trainer round it: real sockets, no model."""
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from tests.client.small_service import Fault, SmallService
+from tests.client.small_service import Fault, SmallService, running_service
+from tests.service.access.certificates import make_certificates
 from visreward.protocol import Code
 from visreward_trainer.background import BackgroundLoop
 from visreward_trainer.config import DataConfig, RewardConfig
 from visreward_trainer.data import Questions, load_questions
-from visreward_trainer.errors import RewardsMissingError
+from visreward_trainer.errors import ConfigError, RewardsMissingError
 from visreward_trainer.prompt import Prompt
 from visreward_trainer.reward import RecipeReward, runs_of
 from visreward_trainer.scoring import Scorer
@@ -112,6 +115,31 @@ def test_retries_come_to_an_end(service: SmallService, score: Score) -> None:
     service.faults.extend([Fault.of(Code.INTERNAL)] * 50)
     with pytest.raises(RewardsMissingError, match="after 3 attempts"):
         score(patience_seconds=0.001, max_failed_fraction=0.1, step_retries=2)
+
+
+def test_a_service_with_certificates_of_its_own_is_reached_with_the_trainers(
+    tmp_path: Path, score: Score
+) -> None:
+    certificates = make_certificates(tmp_path)
+    encryption = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.ca)
+    encryption.load_cert_chain(certificates.issue("service"))
+    encryption.verify_mode = ssl.CERT_REQUIRED
+    with running_service(encryption) as encrypted:
+        scored = score(url=encrypted.url, ca=certificates.ca, certificate=certificates.issue("trainer"))
+    assert scored.rewards == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+def test_certificates_that_are_none_are_an_error_before_anything_is_asked(
+    tmp_path: Path, service: SmallService, score: Score
+) -> None:
+    (tmp_path / "no.pem").write_text("nothing", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"reward\.ca: cannot be used for TLS"):
+        score(ca=tmp_path / "no.pem")
+    with pytest.raises(ValidationError, match=r"reward\.certificate, which is missing"):
+        score(key=tmp_path / "no.pem")
+    with pytest.raises(ValidationError, match="ca"):
+        score(ca=tmp_path / "absent.pem")
+    assert service.seen == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ COMPLETE = "complete"
 RUN_FILE = "run.json"
 FREE_REWARD = (
     "url",
+    "ca",
+    "certificate",
+    "key",
     "concurrency",
     "timeout_seconds",
     "patience_seconds",

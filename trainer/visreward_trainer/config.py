@@ -7,7 +7,7 @@ and what becomes of the values is everybody else's.
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -87,6 +87,13 @@ class RewardConfig(Table):
 
     recipe: str
     url: str = "http://127.0.0.1:8000"
+    """Its key, where it asks for one, comes from `VISREWARD_API_KEY`: no secret stands in a config."""
+    ca: FilePath | None = None
+    """Roots in PEM, for `https://` and `grpcs://` with certificates of one's own."""
+    certificate: FilePath | None = None
+    """The trainer's own certificate in PEM, for a service that asks for one."""
+    key: FilePath | None = None
+    """The certificate's private key in PEM; None where it stands in the same file."""
     concurrency: Count = 16
     """Requests in flight, one for each group."""
     timeout_seconds: Positive = 120.0
@@ -101,6 +108,12 @@ class RewardConfig(Table):
     """Before each of these."""
     pass_part: str = "accuracy"  # noqa: S105 - the name of a part
     """The part whose value 1 counts as a pass, for the pass rate."""
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        if self.key is not None and self.certificate is None:
+            raise ValueError("reward.key is the private key of reward.certificate, which is missing")
+        return self
 
 
 class RolloutConfig(Table):

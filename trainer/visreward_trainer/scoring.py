@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from visreward import AsyncRewardClient, ItemInput, RetryPolicy, RewardError
+from visreward import AsyncRewardClient, ItemInput, RetryPolicy, RewardError, Tls
 from visreward.protocol import Code, ErrorBody, ItemResult
 from visreward_trainer.background import BackgroundLoop
 from visreward_trainer.config import RewardConfig
 from visreward_trainer.data import Questions
+from visreward_trainer.errors import ConfigError
 
 NO_ANSWER = "no_answer"
 """The code of an item whose whole request went unanswered."""
@@ -154,11 +155,16 @@ def is_hopeless(error: RewardError) -> bool:
 
 
 async def _open(config: RewardConfig) -> AsyncRewardClient:
-    """Make the client on the loop that it will live on."""
+    """Make the client on the loop that it will live on; raise `ConfigError` for certificates of no use."""
     retry = RetryPolicy(max_attempts=10_000, max_total_seconds=config.patience_seconds)
-    return AsyncRewardClient(
-        url=config.url,
-        retry=retry,
-        timeout_seconds=config.timeout_seconds,
-        max_concurrency=config.concurrency,
-    )
+    try:
+        return AsyncRewardClient(
+            url=config.url,
+            retry=retry,
+            timeout_seconds=config.timeout_seconds,
+            max_concurrency=config.concurrency,
+            tls=Tls(ca=config.ca, certificate=config.certificate, key=config.key),
+        )
+    except OSError as error:
+        files = [f"reward.{name}" for name in ("ca", "certificate", "key") if getattr(config, name)]
+        raise ConfigError(f"{', '.join(files)}: cannot be used for TLS ({error})") from error
