@@ -22,7 +22,7 @@ test-gpu: $(INSTALLED)
 test-ray: $(INSTALLED)
 	$(PYTHON) -m venv .venv-ray
 	.venv-ray/bin/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[service,ray,test]'
-	RAY_AUTH_MODE=disabled .venv-ray/bin/pytest -m ray
+	RAY_AUTH_MODE=disabled .venv-ray/bin/pytest -m ray tests/service/test_ray.py
 
 # The Triton inside a wheel has an environment of its own. It loads the system's libpython, so it has to be the
 # system's own Python 3.11 (Debian 12): TRITON_PYTHON names another whose libpython is the system's.
@@ -45,7 +45,7 @@ $(VLLM_ENVIRONMENT)/bin/vllm:
 	$(VLLM_ENVIRONMENT)/bin/pip uninstall --yes torchaudio torchcodec
 
 test-image: $(INSTALLED)
-	$(BIN)/pytest -m image
+	$(BIN)/pytest -m image tests/deploy
 
 # Each adapter inside its trainer's own code; NAMES="verl trl" picks some. Some gigabytes of environments.
 test-trainers: $(INSTALLED)

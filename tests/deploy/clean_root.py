@@ -132,15 +132,15 @@ class Store:
 
     def make_base(self) -> None:
         """Make the image that stands for the base: Debian with its own Python."""
-        root = self.folder / "debian"
+        container = self.buildah("from", "scratch")
         packages = "--include=python3,python3-venv,ca-certificates"
+        root = self.buildah("mount", container)
         subprocess.run(
             ["nice", "debootstrap", "--variant=minbase", packages, "bookworm", root],
             check=True,
             stdout=subprocess.PIPE,
         )
-        container = self.buildah("from", "scratch")
-        self.buildah("add", "--quiet", container, str(root), "/")
+        self.buildah("umount", container)
         self.buildah("commit", "--quiet", "--rm", container, BASE)
 
     @contextmanager
@@ -156,10 +156,16 @@ class Store:
             self.buildah("umount", container)
 
     def build(self, target: str) -> str:
+        """Build a target and return its tag.
+
+        Only what a stage is built on becomes an image: with a layer for each instruction, torch's gigabytes
+        would be written once more for each stage that they pass through.
+        """
         tag = f"localhost/visreward:{target}"
-        options = ["--layers", "--isolation=chroot", "--pull-never", "--format=docker", f"--target={target}"]
+        options = ["--layers=false", "--isolation=chroot", "--pull-never", "--format=docker"]
         volumes = [f"--volume={here}:{there}:ro" for here, there in pip_files(self.folder).items()]
-        self.buildah("build", *options, *volumes, f"--build-arg=PYTHON_IMAGE={BASE}", f"--tag={tag}", ".")
+        named = [f"--target={target}", f"--build-arg=PYTHON_IMAGE={BASE}", f"--tag={tag}"]
+        self.buildah("build", *options, *volumes, *named, ".")
         return tag
 
 

@@ -142,7 +142,8 @@ def test_the_trainer_tells_its_options_and_its_settings(trainer: Image) -> None:
     helped = trainer.run([*program, "--help"])
     assert (helped.returncode, helped.stderr) == (0, "")
     assert "--vllm-url" in helped.stdout
-    options = ["--model=policy", "--output=/runs/first", "--set=model.tuning=lora", "--show-config"]
+    named = ["--model=policy", "--data=questions.jsonl", "--recipe=pebr-r1/stage1", "--output=/runs/first"]
+    options = [*named, "--set=model.tuning=lora", "--show-config"]
     assert json.loads(written(trainer, [*program, *options]))["output"]["folder"] == "/runs/first"
 
 

@@ -1,4 +1,4 @@
-"""Engines whose encoder runs on servers elsewhere, and what is asked of them."""
+"""Engines and models whose encoder runs on servers elsewhere, and what is asked of them."""
 
 import asyncio
 import socket
@@ -6,14 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
+
 from tests.service.scenes_data import item, picture
 from visreward_service.engine.engine import Engine
 from visreward_service.main import build_engine
-from visreward_service.models import ModelSettings
+from visreward_service.models import ModelSettings, load_model
+from visreward_service.models.base import DecodedImage, Remote
 from visreward_service.models.settings import TritonSettings
 from visreward_service.settings import RuleSettings, Settings
 
 BUNDLED = "bundled:scenes-fgclip"
+SIZES = ((300, 90), (90, 300), (64, 64), (300, 190), (400, 320))
+"""Heights and widths of images; those that FG-CLIP 2 fits into 128, 256 and 576 patches are among them."""
 
 
 def free_port() -> int:
@@ -60,3 +65,25 @@ async def until_ready(engine: Engine) -> None:
     async with asyncio.timeout(60):
         while engine.not_ready is not None:
             await asyncio.sleep(0.05)
+
+
+async def rows_apart(name: str, settings: ModelSettings, address: str) -> dict[str, float]:
+    """Return how far the rows of images of many shapes lie there from those here, at most, for each view."""
+    servers = TritonSettings(urls=(address,), patience_seconds=60)
+    changed = settings.model_copy(update={"backend": "triton", "triton": servers})
+    model = await asyncio.to_thread(load_model, name, changed)
+    assert isinstance(model, Remote)
+    local = await asyncio.to_thread(load_model, name, settings)
+    dice = np.random.default_rng(0)
+    images = [DecodedImage(dice.integers(0, 256, (*size, 3), np.uint8)) for size in SIZES]
+    prepared = [model.prepare_image(image) for image in images]
+    apart = dict.fromkeys(local.info.views, 0.0)
+    try:
+        for view in apart:
+            found = await asyncio.to_thread(model.encode_images, prepared, view)
+            for row, expected in zip(found, local.encode_images(prepared, view), strict=True):
+                assert row.shape == expected.shape
+                apart[view] = max(apart[view], float(np.abs(row - expected).max()))
+    finally:
+        await asyncio.to_thread(model.close)
+    return apart

@@ -13,14 +13,12 @@ import tritonclient.grpc as triton
 
 from tests.service.grpc.conftest import Service, serving
 from tests.service.models.checkpoints import make_fgclip2
+from tests.service.models.remotes import rows_apart
 from visreward_service.models import ModelError, ModelSettings, load_model
-from visreward_service.models.base import DecodedImage, Remote
 from visreward_service.models.settings import TritonSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SIZES = ((300, 90), (90, 300), (64, 64), (300, 190), (400, 320))
-"""Heights and widths of images of the budgets 128, 256 and 576."""
 P = 3 * 16 * 16
 
 
@@ -40,22 +38,9 @@ async def peer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Peer]:
 
 
 async def test_images_of_all_shapes_have_the_rows_that_they_have_here(peer: Peer) -> None:
-    servers = TritonSettings(urls=(peer.service.grpc,), patience_seconds=60)
-    changed = peer.settings.model_copy(update={"backend": "triton", "triton": servers})
-    model = await asyncio.to_thread(load_model, "fgclip", changed)
-    assert isinstance(model, Remote)
-    local = await asyncio.to_thread(load_model, "fgclip", peer.settings)
-    dice = np.random.default_rng(0)
-    images = [DecodedImage(dice.integers(0, 256, (*size, 3), np.uint8)) for size in SIZES]
-    prepared = [model.prepare_image(image) for image in images]
-    try:
-        for view in ("pooled", "dense"):
-            found = await asyncio.to_thread(model.encode_images, prepared, view)
-            for row, expected in zip(found, local.encode_images(prepared, view), strict=True):
-                assert row.shape == expected.shape
-                assert np.abs(row - expected).max() <= 1e-4
-    finally:
-        await asyncio.to_thread(model.close)
+    apart = await rows_apart("fgclip", peer.settings, peer.service.grpc)
+    assert list(apart) == ["pooled", "dense"]
+    assert max(apart.values()) <= 1e-4
 
 
 async def test_a_server_whose_model_takes_something_else_stops_the_start(peer: Peer) -> None:

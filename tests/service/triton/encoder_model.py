@@ -20,6 +20,6 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Any) -> Any:
-        (given,) = request.inputs()
-        (rows,) = self.session.run(["EMBEDDING"], {given.name(): given.as_numpy()})
+        given = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+        (rows,) = self.session.run(["EMBEDDING"], given)
         return backend.InferenceResponse([backend.Tensor("EMBEDDING", rows)])

@@ -8,11 +8,14 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from tests.service.models.checkpoints import make_fgclip2, make_siglip_naflex
+from tests.service.models.remotes import BUNDLED
 from visreward_service.models.export import export_model
 from visreward_service.models.formats import FORMATS
 from visreward_service.models.settings import ModelSettings
@@ -21,6 +24,8 @@ HERE = Path(__file__).parent
 ENVIRONMENT = Path(os.environ.get("VISREWARD_TRITON_ENVIRONMENT", HERE.parents[2] / ".venv-triton"))
 """Where `make test-triton` installs the wheel."""
 START_SECONDS = 120
+NAFLEX = {"siglip2": make_siglip_naflex, "fgclip2": make_fgclip2}
+"""Models whose encoder of images takes two tensors."""
 
 TEXTS_CONFIG = """\
 name: "encoder.fgclip"
@@ -35,20 +40,33 @@ output [{ name: "EMBEDDING", data_type: TYPE_FP32, dims: [-1, 128] }]
 """The tensors of our `encoder.fgclip`, for what they may look like; `text_model.py` embeds nothing."""
 
 
-def write_repository(folder: Path) -> None:
-    """Export the bundled model, and have Triton's Python backend run it."""
-    settings = ModelSettings(kind="fgclip", source="bundled:scenes-fgclip", device="cpu")
+def make_models(folder: Path) -> dict[str, ModelSettings]:
+    """Return the bundled model, and those of `NAFLEX`, which are written to a folder."""
+    found = {"fgclip": ModelSettings(kind="fgclip", source=BUNDLED, device="cpu")}
+    for kind, make in NAFLEX.items():
+        make(folder / kind)
+        found[kind] = ModelSettings(kind=kind, source=str(folder / kind), device="cpu")
+    return found
+
+
+def write_repository(folder: Path, models: Mapping[str, ModelSettings]) -> None:
+    """Export models, and have Triton's Python backend run them; beside them stands a model of texts."""
+    for name, settings in models.items():
+        _export(name, settings, folder)
+    texts = folder / "encoder.fgclip"
+    (texts / "1").mkdir(parents=True)
+    (texts / "config.pbtxt").write_text(TEXTS_CONFIG, "utf-8")
+    shutil.copy(HERE / "text_model.py", texts / "1" / "model.py")
+
+
+def _export(name: str, settings: ModelSettings, folder: Path) -> None:
     form = FORMATS["onnx"]
-    for written in export_model("fgclip", settings, folder, file_format=form, overwrite=False):
+    for written in export_model(name, settings, folder, file_format=form, overwrite=False):
         config = written.folder / "config.pbtxt"
         text, line = config.read_text("utf-8"), f'platform: "{form.platform}"'
         assert text.count(line) == 1
         config.write_text(text.replace(line, 'backend: "python"'), "utf-8")
         shutil.copy(HERE / "encoder_model.py", written.folder / "1" / "model.py")
-    texts = folder / "encoder.fgclip"
-    (texts / "1").mkdir(parents=True)
-    (texts / "config.pbtxt").write_text(TEXTS_CONFIG, "utf-8")
-    shutil.copy(HERE / "text_model.py", texts / "1" / "model.py")
 
 
 def write_backends(folder: Path) -> None:
@@ -69,6 +87,8 @@ class Oracle:
     """It holds `repository` and `backends`; the log is written there."""
     http_port: int
     grpc_port: int
+    models: Mapping[str, ModelSettings]
+    """What it serves, as it is loaded here."""
     process: "subprocess.Popen[bytes] | None" = None
 
     @property

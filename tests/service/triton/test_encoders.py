@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tests.service.grpc.conftest import Service
-from tests.service.models.remotes import remote, running, score, until_ready
-from tests.service.triton.oracle import Oracle
+from tests.service.models.remotes import remote, rows_apart, running, score, until_ready
+from tests.service.triton.oracle import NAFLEX, Oracle
 
 pytestmark = [pytest.mark.triton, pytest.mark.asyncio(loop_scope="session")]
 
@@ -20,6 +20,14 @@ async def test_the_rewards_are_those_of_the_model_in_the_process(
         await until_ready(engine)
         assert engine.models[0].device == "triton"
         assert await score(engine, recipe) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", NAFLEX)
+async def test_images_that_keep_their_shape_have_the_rows_that_they_have_here(
+    oracle: Oracle, name: str
+) -> None:
+    apart = await rows_apart(name, oracle.models[name], oracle.grpc)
+    assert max(apart.values()) <= 1e-4
 
 
 async def test_what_is_asked_while_triton_is_restarted_waits_for_it(oracle: Oracle, served: Service) -> None:
