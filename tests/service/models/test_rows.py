@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -69,6 +70,22 @@ def test_packed_texts_are_those_padded_to_their_longest_but_for_rounding(pairs: 
 
 
 @pytest.mark.parametrize("key", ["clip", "fgclip"])
+def test_the_token_that_all_texts_begin_with_is_computed_once_a_pass(pairs: Pairs, key: str) -> None:
+    model = pairs(key).model
+    tokens = model.prepare_texts(
+        [sentence(num_words, seed=num_words) for num_words in (3, 12, 12, 20)], "short"
+    )
+    num_rows: list[int] = []
+    first = cast("Any", model.module).text_model.encoder.layers[0].layer_norm1
+    hook = first.register_forward_pre_hook(lambda _, given: num_rows.append(given[0].shape[0]))
+    try:
+        model.encode_texts(tokens, "short")
+    finally:
+        hook.remove()
+    assert sum(num_rows) == sum(len(one.ids) for one in tokens) - (len(tokens) - len(num_rows))
+
+
+@pytest.mark.parametrize("key", ["clip", "fgclip"])
 def test_packed_texts_without_an_end_token_are_refused(pairs: Pairs, key: str) -> None:
     model = pairs(key).model
     [tokens] = model.prepare_texts(["a red ball"], "short")
@@ -86,6 +103,17 @@ def test_rows_are_float32_of_unit_length_and_of_the_stated_size(pairs: Pairs, ke
         assert row.shape == (model.info.dim,)
         assert row.dtype == np.float32
         assert abs(float(np.linalg.norm(row)) - 1) < 1e-6
+
+
+def test_a_batch_is_normalised_channel_by_channel_in_float32(pairs: Pairs) -> None:
+    model = pairs("clip").model
+    images = [model.prepare_image(picture(seed=seed)) for seed in range(3)]
+    statistics = model.parts.prepare.mean, model.parts.prepare.std
+    mean, std = (np.asarray(values, np.float32) for values in statistics)
+    expected = [(np.asarray(image, np.float32) / np.float32(255) - mean) / std for image in images]
+    stacked = model.stack(images)
+    assert stacked.is_contiguous()
+    assert np.array_equal(stacked.numpy(), np.stack(expected).transpose(0, 3, 1, 2))
 
 
 def test_no_kind_needs_batches_of_a_fixed_size_here(pairs: Pairs) -> None:
