@@ -12,6 +12,9 @@ TRIM_SECONDS = 2.0
 """A trim takes some milliseconds of one core, and passes take their pages anew: once in two seconds neither
 shows."""
 
+TRIMS_AFTERWARDS = 5
+"""After the last use. A pass that nobody waits for any more ends, and frees, later than its requests."""
+
 Trim = Callable[[int], object]
 
 
@@ -22,7 +25,7 @@ def find_trim() -> Trim | None:
 
 
 class Heap:
-    """Trims the heap once in a while in which it was used."""
+    """Trims the heap once in a while in which it was used, and some more times after that."""
 
     def __init__(self, trim: Trim | None, *, every_seconds: float = TRIM_SECONDS) -> None:
         self._trim = trim
@@ -46,9 +49,12 @@ class Heap:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _keep_small(self, trim: Trim) -> None:
+        left = 0
         while True:
             await asyncio.sleep(self._every_seconds)
             if self._used:
-                self._used = False
+                self._used, left = False, 1 + TRIMS_AFTERWARDS
+            if left:
+                left -= 1
                 # ctypes lets go of Python's lock for the call.
                 await asyncio.to_thread(trim, 0)

@@ -189,7 +189,7 @@ class Encoder(ABC):
         """Return uint8 images of one size, normalised, as (B, 3, H, W) on the device in the model's dtype."""
         # An exported encoder gets them as one tensor (B, H, W, 3).
         pixels = batch if isinstance(batch, Tensor) else upload(torch.stack(self.gather(batch)), self.device)
-        return self.normalised(pixels).permute(0, 3, 1, 2).contiguous()
+        return self.normalised(pixels.permute(0, 3, 1, 2).contiguous(), channels=1)
 
     def gather(self, batch: Sequence[Pixels]) -> list[Tensor]:
         """Return uint8 images in one place: on the device where any is there, else on the host."""
@@ -197,9 +197,13 @@ class Encoder(ABC):
         on_host = all(tensor.device.type == "cpu" for tensor in tensors)
         return tensors if on_host else [upload(tensor, self.device) for tensor in tensors]
 
-    def normalised(self, pixels: Tensor) -> Tensor:
-        """Return uint8 values with channels last, normalised in float32, in the model's dtype."""
-        return pixels.float().div(255).sub(self._mean).div(self._std).to(self.dtype)
+    def normalised(self, pixels: Tensor, *, channels: int = -1) -> Tensor:
+        """Return uint8 values normalised in float32, in the model's dtype; the axis `channels` has three."""
+        shape = [1] * pixels.dim()
+        shape[channels] = 3
+        mean, std = self._mean.view(shape), self._std.view(shape)
+        # In place: what this costs is memory, not arithmetic.
+        return pixels.float().div_(255).sub_(mean).div_(std).to(self.dtype)
 
     def padded(self, tokens: Tokens, branch: str) -> list[int]:
         """Return a text's ids filled up to the length that it always has."""

@@ -10,7 +10,7 @@ from typing import Literal, Self
 import torch
 
 from visreward_service.models.base import DecodedImage, Pixels
-from visreward_service.models.resize import CPU, Filter, Rgb, Way, cut, pick_way, resize, resize_window
+from visreward_service.models.resize import ALL, CPU, Filter, Rgb, Way, cut, pick_way, resize, resize_window
 
 MAX_ASPECT = 16
 """Beyond this ratio of sides only the part that a crop keeps is resized: the rest could need gigabytes."""
@@ -29,9 +29,9 @@ class Resizing:
     device: torch.device = CPU
     """Where the way `device` resizes."""
 
-    def resize(self, rgb: Rgb, height: int, width: int) -> Pixels:
-        """Return the image at that size."""
-        return resize(rgb, height, width, self.filter, self.way, self.device)
+    def resize(self, rgb: Rgb, height: int, width: int, columns: slice = ALL) -> Pixels:
+        """Return the image at that size, of the columns given."""
+        return resize(rgb, height, width, self.filter, self.way, self.device, columns=columns)
 
     def exactly(self) -> Self:
         """Return the same with Pillow's own resize."""
@@ -72,8 +72,8 @@ class Preprocessing(Resizing):
             raise ValueError(f"a crop of {self.width} x {self.height} from a shorter side of {side}")
         if max(scaled) > MAX_ASPECT * side:
             return resize_window(rgb, scaled, (top, left, self.height, self.width), self.filter)
-        resized = self.resize(rgb, *scaled)
-        return cut(resized, top, left, self.height, self.width)
+        resized = self.resize(rgb, *scaled, slice(left, left + self.width))
+        return cut(resized, top, 0, self.height, self.width)
 
     def _margin(self, long: int, kept: int) -> int:
         return (long - kept) // 2 if self.odd_margin == "floor" else round((long - kept) / 2)

@@ -28,6 +28,9 @@ Way = Literal["exact", "fast", "device"]
 
 CPU = torch.device("cpu")
 
+ALL = slice(None)
+"""Every column."""
+
 RESAMPLING: dict[Filter, Image.Resampling] = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -52,21 +55,30 @@ DEVICE_LEVELS = 1
 
 
 def resize(
-    rgb: Rgb, height: int, width: int, filter_: Filter, way: Way = "exact", device: torch.device = CPU
+    rgb: Rgb,
+    height: int,
+    width: int,
+    filter_: Filter,
+    way: Way = "exact",
+    device: torch.device = CPU,
+    *,
+    columns: slice = ALL,
 ) -> Pixels:
     """Return the image resized: (height, width, 3) of uint8, a tensor on the device where that resized it.
 
+    Of `columns` alone, if given: on the CPU the pass down leaves out the others. No pixel differs for it.
     Another way than `exact` is taken where it has the filter and passed its trial; which one depends on the
     image's size alone.
     """
     taken = pick_way(way, filter_, device)
     if taken == "device" and _suits_device(rgb, height, width):
-        return resize_on_device(rgb, height, width, filter_, device)
+        # All columns go down: how many there are decides the last bit of a sum of floats.
+        return resize_on_device(rgb, height, width, filter_, device)[:, columns]
     if rgb.shape[:2] == (height, width):
-        return rgb
+        return rgb[:, columns]
     if taken == "fast":
-        return resize_fast(rgb, height, width, filter_)
-    return resize_exactly(rgb, height, width, filter_)
+        return resize_fast(rgb, height, width, filter_, columns)
+    return resize_exactly(rgb, height, width, filter_, columns)
 
 
 def pick_way(way: Way, filter_: Filter, device: torch.device) -> Way:
@@ -81,17 +93,22 @@ def cut(pixels: Pixels, top: int, left: int, height: int, width: int) -> Pixels:
     return window.contiguous() if isinstance(window, Tensor) else np.ascontiguousarray(window)
 
 
-def resize_exactly(rgb: Rgb, height: int, width: int, filter_: Filter) -> Rgb:
+def resize_exactly(rgb: Rgb, height: int, width: int, filter_: Filter, columns: slice = ALL) -> Rgb:
     """Return Pillow's two passes."""
     across = Image.fromarray(rgb).resize((width, rgb.shape[0]), RESAMPLING[filter_])
-    return np.array(across.resize((width, height), RESAMPLING[filter_]))
+    start, stop, _ = columns.indices(width)
+    if stop - start < width:
+        across = across.crop((start, 0, stop, rgb.shape[0]))
+    return np.array(across.resize((stop - start, height), RESAMPLING[filter_]))
 
 
-def resize_fast(rgb: Rgb, height: int, width: int, filter_: Filter) -> Rgb:
+def resize_fast(rgb: Rgb, height: int, width: int, filter_: Filter, columns: slice = ALL) -> Rgb:
     """Return the same two passes in torch's fixed-point arithmetic, which has shorter weights."""
     # With the batch in front, torch sees that channels are last and leaves them there: nothing is copied.
     channels_last = to_tensor(rgb)[None].permute(0, 3, 1, 2)
-    resized = F.interpolate(channels_last, size=(height, width), mode=filter_, antialias=True)
+    across = F.interpolate(channels_last, size=(rgb.shape[0], width), mode=filter_, antialias=True)
+    kept = across[..., columns].contiguous(memory_format=torch.channels_last)
+    resized = F.interpolate(kept, size=(height, kept.shape[3]), mode=filter_, antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 

@@ -115,6 +115,16 @@ def test_the_resize_of_a_device_is_within_one_level(name: Any) -> None:
     assert (levels > 0).mean() < 1e-3
 
 
+@pytest.mark.parametrize("way", ["exact", "fast", "device"])
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (333, 224), (298, 500), (298, 224)])
+def test_leaving_out_columns_moves_no_pixel_of_the_others(size: tuple[int, int], way: Way) -> None:
+    rgb = black_and_white(*size).rgb
+    whole = np.asarray(resize(rgb, 224, 298, "bicubic", way))
+    for columns in (slice(37, 261), slice(0, 224), slice(297, 298), slice(None)):
+        part = np.asarray(resize(rgb, 224, 298, "bicubic", way, columns=columns))
+        assert np.array_equal(part, whole[:, columns])
+
+
 def test_one_pass_in_both_directions_is_not_within_a_level() -> None:
     """The naive way on a device: no rounding to 8 bits between the passes, and none of the overshoot cut."""
     image = black_and_white(333, 499)
