@@ -2,37 +2,21 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from visreward.protocol import ItemResult
 from visreward_service.memory import DeviceCollector, DeviceMemory
-from visreward_service.rewards import RewardHistogram
+from visreward_service.tallies import CounterTally, HistogramTally
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+REWARD_BUCKETS = (-1.0, -0.5, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 5.0, 10.0)
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 MAX_SOURCES = 200
 """Sources with a label of their own; later ones share `other`, so that clients cannot grow the registry."""
 INLINE = "inline"
 """Label of every recipe that was written into its request."""
-
-
-M = TypeVar("M", Counter, Histogram)
-
-
-class Children(dict[tuple[str, ...], M], Generic[M]):
-    """A metric's children by their labels, found without what the library does to find them each time."""
-
-    def __init__(self, metric: M) -> None:
-        super().__init__()
-        self._metric: M = metric
-
-    def __missing__(self, labels: tuple[str, ...]) -> M:
-        child: M = self._metric.labels(*labels)
-        self[labels] = child
-        return child
 
 
 class Metrics:
@@ -44,59 +28,60 @@ class Metrics:
         self._devices = DeviceCollector()
         new = self.registry
         new.register(self._devices)
-        self.requests = Counter(
-            "visreward_requests", "Requests by path and status.", ["path", "status"], registry=new
+        self._requests = CounterTally(
+            "visreward_requests", "Requests by path and status.", ["path", "status"], new
         )
-        self.request_seconds = Histogram(
-            "visreward_request_seconds", "Time to answer.", ["path"], registry=new, buckets=LATENCY_BUCKETS
+        self._request_seconds = HistogramTally(
+            "visreward_request_seconds", "Time to answer.", ["path"], new, bounds=LATENCY_BUCKETS
         )
-        self.stage_seconds = Histogram(
+        self._stage_seconds = HistogramTally(
             "visreward_stage_seconds",
             "Time of one stage of a score request.",
             ["stage"],
-            registry=new,
-            buckets=LATENCY_BUCKETS,
+            new,
+            bounds=LATENCY_BUCKETS,
         )
-        self.items = Counter(
+        self._items = CounterTally(
             "visreward_items",
             "Items answered, `code` is `ok` or an error code.",
             ["recipe", "source", "code"],
-            registry=new,
+            new,
         )
-        self._rewards = RewardHistogram()
-        new.register(self._rewards)
-        self.reward_value = Counter(
+        self._rewards = HistogramTally(
+            "visreward_reward", "Rewards given.", ["recipe"], new, bounds=REWARD_BUCKETS, has_sum=False
+        )
+        self._reward_value = CounterTally(
             "visreward_reward_value",
             "Sum of rewards, those above and those below zero apart and without their sign.",
             ["recipe", "source", "sign"],
-            registry=new,
+            new,
         )
-        self.part_value = Counter(
+        self._part_value = CounterTally(
             "visreward_part_value",
             "Sum of parts of scored items, those above and those below zero apart and without their sign.",
             ["recipe", "part", "sign"],
-            registry=new,
+            new,
         )
-        self.parts = Counter(
+        self._parts = CounterTally(
             "visreward_parts",
             "Parts of scored items; `value` is `none` where the term did not apply.",
             ["recipe", "part", "value"],
-            registry=new,
+            new,
         )
-        self.groups = Counter(
+        self._groups = CounterTally(
             "visreward_groups",
             "Groups answered, by whether all their rewards were equal.",
             ["recipe", "tied"],
-            registry=new,
+            new,
         )
-        self.asked = Counter(
-            "visreward_work_asked", "Units of work that items asked for.", ["kind"], registry=new
+        self._asked = CounterTally(
+            "visreward_work_asked", "Units of work that items asked for.", ["kind"], new
         )
-        self.done = Counter(
-            "visreward_work_done", "Distinct units of work that were computed.", ["kind"], registry=new
+        self._done = CounterTally(
+            "visreward_work_done", "Distinct units of work that were computed.", ["kind"], new
         )
-        self.cache = Counter(
-            "visreward_cache_lookups", "Encodings looked up in the cache.", ["outcome"], registry=new
+        self._cache = CounterTally(
+            "visreward_cache_lookups", "Encodings looked up in the cache.", ["outcome"], new
         )
         self.shared_cache = Counter(
             "visreward_shared_cache",
@@ -169,17 +154,11 @@ class Metrics:
             for outcome in ("renewed", "refused"):
                 self.certificates.labels(port, outcome)
         self.rule_restarts = Gauge("visreward_rule_worker_restarts", "Rule workers replaced.", registry=new)
-        self._requests, self._request_seconds = Children(self.requests), Children(self.request_seconds)
-        self._stage_seconds = Children(self.stage_seconds)
-        self._items, self._reward_value = Children(self.items), Children(self.reward_value)
-        self._parts, self._part_value = Children(self.parts), Children(self.part_value)
-        self._asked, self._done, self._cache = map(Children, (self.asked, self.done, self.cache))
-        self._groups = Children(self.groups)
         for kind in ("image", "text", "rule"):
-            self.asked.labels(kind)
-            self.done.labels(kind)
+            self._asked.add((kind,), 0)
+            self._done.add((kind,), 0)
         for outcome in ("hit", "miss"):
-            self.cache.labels(outcome)
+            self._cache.add((outcome,), 0)
 
     def watch_devices(self, read: Callable[[], Sequence[DeviceMemory]]) -> None:
         """Expose the memory of the GPUs that `read` tells of, asked anew for every scrape."""
@@ -193,41 +172,39 @@ class Metrics:
 
     def request(self, path: str, status: str, seconds: float) -> None:
         """Count one request."""
-        self._requests[path, status].inc()
-        self._request_seconds[path,].observe(seconds)
+        self._requests.add((path, status))
+        self._request_seconds.observe((path,), seconds)
 
     def stage(self, name: str, seconds: float) -> None:
         """Count a stage of a request that was scored."""
-        self._stage_seconds[name,].observe(seconds)
+        self._stage_seconds.observe((name,), seconds)
 
     def worked(self, kind: str, asked: int, done: int) -> None:
         """Count units of work of one request."""
         if asked:
-            self._asked[kind,].inc(asked)
+            self._asked.add((kind,), asked)
         if done:
-            self._done[kind,].inc(done)
+            self._done.add((kind,), done)
 
     def looked_up(self, hits: int, misses: int) -> None:
         """Count what one request found in the cache, and what not."""
         if hits:
-            self._cache["hit",].inc(hits)
+            self._cache.add(("hit",), hits)
         if misses:
-            self._cache["miss",].inc(misses)
+            self._cache.add(("miss",), misses)
 
     def answered(self, recipe: str, sources: Iterable[str | None], results: Sequence[ItemResult]) -> None:
         """Count the items of one answer: they are added up first, and then each sum is counted once."""
-        items: dict[tuple[str, str], int] = {}
-        rewards: dict[str, list[float]] = {}
+        rewards: dict[str | None, list[float]] = {}
         for source, result in zip(sources, results):
-            label = self._source(source)
-            key = (label, "ok" if result.error is None else str(result.error.code))
-            items[key] = items.get(key, 0) + 1
             if result.reward is not None:
-                rewards.setdefault(label, []).append(result.reward)
-        for (label, code), count in items.items():
-            self._items[recipe, label, code].inc(count)
-        for label, found in rewards.items():
-            self._rewards.observe(recipe, found)
+                rewards.setdefault(source, []).append(result.reward)
+            if result.error is not None:
+                self._items.add((recipe, self._source(source), str(result.error.code)))
+        for source, found in rewards.items():
+            label = self._source(source)
+            self._items.add((recipe, label, "ok"), len(found))
+            self._rewards.observe_all((recipe,), found)
             self._add(self._reward_value, (recipe, label), found)
         if recipe != INLINE:  # its terms are named by clients, who could grow the registry
             self._count_parts(recipe, [result.parts for result in results if result.reward is not None])
@@ -235,24 +212,24 @@ class Metrics:
     def grouped(self, recipe: str, tied: Iterable[bool]) -> None:
         """Count the groups of one answer."""
         for is_tied in tied:
-            self._groups[recipe, "true" if is_tied else "false"].inc()
+            self._groups.add((recipe, "true" if is_tied else "false"))
 
     def _count_parts(self, recipe: str, scored: Sequence[Mapping[str, float | None]]) -> None:
         for part in scored[0] if scored else ():
             found = [value for parts in scored if (value := parts[part]) is not None]
             if found:
-                self._parts[recipe, part, "number"].inc(len(found))
+                self._parts.add((recipe, part, "number"), len(found))
             if len(found) < len(scored):
-                self._parts[recipe, part, "none"].inc(len(scored) - len(found))
+                self._parts.add((recipe, part, "none"), len(scored) - len(found))
             self._add(self._part_value, (recipe, part), [value for value in found if math.isfinite(value)])
 
-    def _add(self, sums: Children[Counter], labels: tuple[str, str], values: Sequence[float]) -> None:
+    def _add(self, sums: CounterTally, labels: tuple[str, str], values: Sequence[float]) -> None:
         """Add values to the two sums of a metric, each to that of its sign."""
-        above = [value for value in values if value >= 0]
-        below = [-value for value in values if value < 0]
-        for sign, found in (("positive", above), ("negative", below)):
-            if found:
-                sums[*labels, sign].inc(sum(found))
+        above = values if min(values, default=0) >= 0 else [value for value in values if value >= 0]
+        if above:
+            sums.add((*labels, "positive"), sum(above))
+        if len(above) < len(values):
+            sums.add((*labels, "negative"), sum(-value for value in values if value < 0))
 
     def _source(self, source: str | None) -> str:
         if source is None:

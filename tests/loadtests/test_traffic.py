@@ -27,7 +27,8 @@ def test_the_service_admits_what_the_bench_writes() -> None:
     pairs = [(digest, text) for text in step.completions[0]]
     body = encode_pairs("clip", {digest: step.images[0]}, pairs, deadline_ms=1000)
     limits = Limits()
-    call = admit(read_json(body), limits, WrittenRecipes(max_chars=limits.max_recipe_chars))
+    written = WrittenRecipes(max_chars=limits.max_recipe_chars)
+    call = admit(read_json(body), limits, written, held=lambda _: {})
     assert [entry.fault for entry in call.entries] == [None, None]
     assert call.images == {digest: step.images[0]}
     assert call.deadline_seconds == 1.0

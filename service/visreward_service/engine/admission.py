@@ -73,12 +73,13 @@ class Admission:
 
     def _release_items(self, count: int) -> None:
         self._num_items -= count
-        self._answered.append((self._clock(), count))
-        self._forget_old()
+        now = self._clock()
+        self._answered.append((now, count))
+        self._forget_old(now)
 
     def retry_after_seconds(self) -> float:
         """Return when half of the queue should be done, at the rate of the last half minute."""
-        self._forget_old()
+        self._forget_old(self._clock())
         done = sum(count for _, count in self._answered)
         if not done:
             return self._min_retry_seconds
@@ -86,8 +87,8 @@ class Admission:
         expected = self._num_items / 2 / (done / seconds)
         return min(max(expected, self._min_retry_seconds), self._max_retry_seconds)
 
-    def _forget_old(self) -> None:
-        horizon = self._clock() - RATE_WINDOW_SECONDS
+    def _forget_old(self, now: float) -> None:
+        horizon = now - RATE_WINDOW_SECONDS
         while self._answered and self._answered[0][0] < horizon:
             self._answered.popleft()
 

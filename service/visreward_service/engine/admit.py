@@ -4,7 +4,7 @@ Knows the wire's models and the limits; knows nothing of recipes, models or how 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from visreward.protocol import Code, Item, Limits, Reference, ScoreRequest
+from visreward.protocol.item import NO_REFERENCE
 from visreward_service.engine.faults import RequestFault
 from visreward_service.engine.written import Written, WrittenRecipes, to_path, to_sentence
 from visreward_service.models.images import ImageFault, read_header
@@ -21,7 +22,7 @@ from visreward_service.scorers.base import Fault
 
 REQUEST_FIELDS = tuple(ScoreRequest.model_fields)
 KNOWN_FIELDS = frozenset(REQUEST_FIELDS)
-ITEMS = TypeAdapter(list[Item])
+ITEMS = TypeAdapter(list[Item]).validator
 SOUND_ITEMS = 64
 """More items than this are checked on a thread."""
 NAME_CHARS = 256
@@ -32,9 +33,16 @@ FIELDS_AT = {(): tuple(Item.model_fields), ("reference",): tuple(Reference.model
 TEXT_ERRORS = frozenset({"text_invalid", "string_unicode"})
 
 
-@dataclass(frozen=True, slots=True)
+Held = Callable[[Iterable[str]], Mapping[str, bytes]]
+"""Returns those of the named images that are held: they were checked when they came."""
+
+
+@dataclass(slots=True)
 class Entry:
-    """One place in the request's list: an item, or the fault that keeps it from being one."""
+    """One place in the request's list: an item, or the fault that keeps it from being one.
+
+    Not frozen, though nothing changes it: what is frozen takes three times as long to make.
+    """
 
     id: str | None
     item: Item | None = None
@@ -53,7 +61,7 @@ class Call:
     details: bool
 
 
-def admit(document: object, limits: Limits, written: WrittenRecipes) -> Call:
+def admit(document: object, limits: Limits, written: WrittenRecipes, held: Held) -> Call:
     """Check a decoded body. Raises `RequestFault` where the request as a whole cannot be answered."""
     if not isinstance(document, dict):
         raise RequestFault(Code.INVALID_REQUEST, "the body must be an object", field="")
@@ -68,7 +76,7 @@ def admit(document: object, limits: Limits, written: WrittenRecipes) -> Call:
     return Call(
         recipe=_recipe(document, written),
         entries=_entries(document, limits),
-        images=_images(document, limits),
+        images=_images(document, limits, held),
         deadline_seconds=_deadline(document, limits),
         details=_flag(document, "details", default=True),
     )
@@ -79,7 +87,9 @@ def admit_sound(document: object, limits: Limits, written: WrittenRecipes) -> Ca
 
     It takes no long time, whatever a request holds: to say what is wrong with its items can.
     """
-    if not isinstance(document, dict) or document.get("images") or not document.keys() <= KNOWN_FIELDS:
+    if not isinstance(document, dict) or not document.keys() <= KNOWN_FIELDS:
+        return None
+    if document.get("images", []) != []:
         return None
     items = document.get("items")
     if not isinstance(items, list) or not 0 < len(items) <= min(SOUND_ITEMS, limits.max_items):
@@ -90,7 +100,7 @@ def admit_sound(document: object, limits: Limits, written: WrittenRecipes) -> Ca
     return Call(
         recipe=_recipe(document, written),
         entries=entries,
-        images=_images(document, limits),
+        images={},
         deadline_seconds=_deadline(document, limits),
         details=_flag(document, "details", default=True),
     )
@@ -151,14 +161,16 @@ def _sound_entries(items: list[Any], limits: Limits) -> tuple[Entry, ...] | None
 
 def _may_exceed(item: Item, limits: Limits) -> bool:
     """Whether an item has to be looked at closely for what is over a limit."""
-    most = limits.max_text_chars
+    most, reference = limits.max_text_chars, item.reference
+    if reference is not NO_REFERENCE and (
+        not reference.model_fields_set <= PLAIN_REFERENCE or len(reference.answer or "") > most
+    ):
+        return True
     return (
         len(item.completion) > most
         or (item.prompt is not None and len(item.prompt) > most)
         or len(item.images) > limits.max_images_per_item
         or most < NAME_CHARS
-        or not item.reference.model_fields_set <= PLAIN_REFERENCE
-        or len(item.reference.answer or "") > most
     )
 
 
@@ -222,7 +234,7 @@ def _text_fault(value: object, path: str, limits: Limits) -> Fault | None:
     return next((fault for at, part in parts if (fault := _text_fault(part, at, limits))), None)
 
 
-def _images(document: Mapping[str, Any], limits: Limits) -> dict[str, bytes | Fault]:
+def _images(document: Mapping[str, Any], limits: Limits, held: Held) -> dict[str, bytes | Fault]:
     images = document.get("images", [])
     if not isinstance(images, list):
         raise RequestFault(Code.INVALID_REQUEST, "must be a list of images", field="images")
@@ -233,7 +245,8 @@ def _images(document: Mapping[str, Any], limits: Limits) -> dict[str, bytes | Fa
     for index, image in enumerate(images):
         digest, data = _image_parts(image, f"images[{index}]")
         if digest not in checked or isinstance(checked[digest], Fault):
-            checked[digest] = check_image(data, digest, f"images[{index}]", limits)
+            known = held((digest,)).get(digest)
+            checked[digest] = check_image(data, digest, f"images[{index}]", limits, known)
     return checked
 
 
@@ -250,8 +263,13 @@ def _image_parts(image: object, path: str) -> tuple[str, bytes | str]:
     return digest, data
 
 
-def check_image(data: bytes | str, digest: str, path: str, limits: Limits) -> bytes | Fault:
-    """Return the encoded image, or the fault of every item that names it. Decodes no pixel."""
+def check_image(
+    data: bytes | str, digest: str, path: str, limits: Limits, known: bytes | None = None
+) -> bytes | Fault:
+    """Return the encoded image, or the fault of every item that names it. Decodes no pixel.
+
+    `known` is an image of that digest which was checked before: the same bytes need no second check.
+    """
     if isinstance(data, str):
         if len(data) > limits.max_image_bytes * 4 // 3 + 4:
             return _image_over(limits, path)
@@ -261,6 +279,8 @@ def check_image(data: bytes | str, digest: str, path: str, limits: Limits) -> by
             return Fault(Code.IMAGE_INVALID, "is not base64", field=f"{path}.data")
     if len(data) > limits.max_image_bytes:
         return _image_over(limits, path)
+    if data == known:
+        return known
     if hashlib.sha256(data).hexdigest() != digest:
         return Fault(Code.DIGEST_MISMATCH, "the data has another SHA-256", field=f"{path}.digest")
     try:

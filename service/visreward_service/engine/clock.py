@@ -22,9 +22,9 @@ class Clock:
     def stage(self, name: str) -> None:
         """End a stage."""
         now = time.perf_counter()
-        self._metrics.stage(name, now - self._last)
-        self._stages_ms[name] = round((now - self._last) * 1000, 3)
-        self._last = now
+        seconds, self._last = now - self._last, now
+        self._metrics.stage(name, seconds)
+        self._stages_ms[name] = round(seconds * 1000, 3)
 
     def total(self) -> dict[str, float]:
         """Return milliseconds by stage, with their sum as `total`."""

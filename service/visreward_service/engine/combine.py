@@ -8,13 +8,20 @@ from visreward_service.engine.answer import build
 from visreward_service.engine.plan import ItemPlan, Plan, TermPlan, attribute
 from visreward_service.scorers.base import Fault, Subject, Work
 
+NO_WORK: Mapping[Work, Any] = {}
+
 
 def combine(plan: Plan, results: Mapping[Work, Any]) -> list[ItemResult]:
     """Return one result per item, in the request's order, before any step of its group."""
-    return [_result(plan, item, index, results) for index, item in enumerate(plan.items)]
+    names = tuple(term.name for term in plan.recipe.terms)
+    # Where values are computed in the recipe's order, their dict is in it already.
+    order = None if names == plan.recipe.names else plan.recipe.names
+    return [_result(plan, item, index, results, order) for index, item in enumerate(plan.items)]
 
 
-def _result(plan: Plan, item: ItemPlan, index: int, results: Mapping[Work, Any]) -> ItemResult:
+def _result(
+    plan: Plan, item: ItemPlan, index: int, results: Mapping[Work, Any], order: tuple[str, ...] | None
+) -> ItemResult:
     if item.fault is not None or item.subject is None:
         return _failed(item, item.fault, {}, {})
     parts: dict[str, float | None] = {}
@@ -36,7 +43,7 @@ def _result(plan: Plan, item: ItemPlan, index: int, results: Mapping[Work, Any])
         ItemResult,
         id=item.entry.id,
         reward=reward,
-        parts={name: parts[name] for name in plan.recipe.names},
+        parts=parts if order is None else {name: parts[name] for name in order},
         details=details if plan.call.details else {},
         error=None,
     )
@@ -54,7 +61,7 @@ def _judge(
     term = planned.term
     if planned.fault is not None:
         return planned.fault
-    mine = {unit: results[unit] for unit in planned.work}
+    mine = {unit: results[unit] for unit in planned.work} if planned.work else NO_WORK
     for outcome in mine.values():
         if isinstance(outcome, Fault):
             return attribute(outcome, term.name, f"items[{index}]")

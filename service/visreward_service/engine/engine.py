@@ -5,9 +5,8 @@ Adapters hand over a function that reads the body, so that parsing and planning 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,8 +28,10 @@ from visreward_service.engine.pool import Failure, RulePool
 from visreward_service.engine.pulse import Pulse
 from visreward_service.engine.recipes import RecipeBook
 from visreward_service.engine.store import ImageStore
+from visreward_service.engine.underway import UnderWay
 from visreward_service.metrics import Metrics
 from visreward_service.models.base import ModelInfo, Pixels, Tokens, Vector
+from visreward_service.recipes import BoundRecipe
 from visreward_service.scorers.base import Fault, ImageEncoding, RuleCall, TextEncoding, Work
 
 Read = Callable[[], object]
@@ -38,6 +39,9 @@ Settled = tuple[list[ItemResult], list[GroupSummary]]
 
 SMALL_BYTES = 2**16
 """A body up to this size is read on the event loop: to hand it to a thread costs more than to read it."""
+
+NO_WORK, NO_CACHE = WorkCounts(), CacheUse()
+"""What is said of a request that asks for no work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,9 @@ class Engine:
         self.metrics = parts.metrics
         self._draining = False
         self._started = False
-        self._num_under_way = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._pulse = Pulse(self.metrics)
         self._heap = Heap(find_trim())
+        self._under_way = UnderWay(lambda: self.not_ready, self._heap.touch)
         self.metrics.rule_restarts.set_function(lambda: parts.rules.counters.restarts)
         self.metrics.ready.set_function(lambda: self.not_ready is None)
 
@@ -93,7 +95,7 @@ class Engine:
 
     async def wait_idle(self) -> None:
         """Return when no request is under way."""
-        await self._idle.wait()
+        await self._under_way.wait_idle()
 
     async def close(self) -> None:
         """Refuse new requests and stop; requests under way are the adapter's to wait for."""
@@ -121,26 +123,10 @@ class Engine:
         troubles = (lane.trouble for lane in self._parts.lanes.values())
         return next((trouble for trouble in troubles if trouble is not None), None)
 
-    @contextmanager
-    def _under_way(self) -> Iterator[None]:
-        """Count a request for the length of the block. Raises `RequestFault` where none is taken."""
-        if self.not_ready is not None:
-            raise RequestFault(Code.NOT_READY, self.not_ready, retry_after_seconds=2)
-        self._num_under_way += 1
-        self._idle.clear()
-        self._heap.touch()
-        try:
-            yield
-        finally:
-            self._num_under_way -= 1
-            self._heap.touch()
-            if not self._num_under_way:
-                self._idle.set()
-
     async def score(self, read: Read, *, request_id: str, num_bytes: int = 0) -> ScoreResponse:
         """Answer one request. Raises `RequestFault` where the request as a whole has no answer."""
         clock = Clock(self.metrics)
-        with self._under_way(), self._parts.admission.hold_bytes(num_bytes):
+        with self._under_way, self._parts.admission.hold_bytes(num_bytes):
             call = await self._admit(read, num_bytes)
             clock.stage("parse")
             with self._parts.admission.hold_items(len(call.entries)):
@@ -155,7 +141,7 @@ class Engine:
         return self._with_stored(call or await self._off_loop(lambda: self._check(document)))
 
     def _check(self, document: object) -> Call:
-        return admit(document, self.limits, self.recipes.written)
+        return admit(document, self.limits, self.recipes.written, self._parts.store.get_many)
 
     async def encode(
         self,
@@ -170,7 +156,7 @@ class Engine:
         clock = Clock(self.metrics)
         lane = self._lane(model)
         with (
-            self._under_way(),
+            self._under_way,
             self._parts.admission.hold_bytes(num_bytes),
             self._parts.admission.hold_items(len(inputs)),
         ):
@@ -197,7 +183,7 @@ class Engine:
         """
         lane = self._lane(model)
         with (
-            self._under_way(),
+            self._under_way,
             self._parts.admission.hold_bytes(num_bytes),
             self._parts.admission.hold_items(len(inputs)),
         ):
@@ -222,9 +208,9 @@ class Engine:
         known = self.recipes.find(call.recipe)
         is_little = known is not None and known.quick and len(call.entries) <= SOUND_ITEMS
         if is_little:
-            planned, settled = self._plan(call)
+            planned, settled = self._plan(call, known)
         else:
-            planned, settled = await self._off_loop(lambda: self._plan(call))
+            planned, settled = await self._off_loop(lambda: self._plan(call, known))
         recipe = planned.recipe
         clock.stage("plan")
         tally, rules_run = Tally(), 0
@@ -239,7 +225,8 @@ class Engine:
         clock.stage("combine")
         work = _work_counts(planned.asked, tally, rules_run)
         self._count_answers(planned, items, groups)
-        self._count_work(work, tally)
+        if planned.asked:
+            self._count_work(work, tally)
         return build(
             ScoreResponse,
             request_id=request_id,
@@ -248,14 +235,14 @@ class Engine:
             groups=groups,
             timings_ms=clock.total(),
             work=work,
-            cache=build(CacheUse, hits=tally.hits, misses=tally.misses),
+            cache=build(CacheUse, hits=tally.hits, misses=tally.misses) if planned.asked else NO_CACHE,
             models={name: self._parts.lanes[name].model.info.revision for name in recipe.models},
             missing_images=planned.missing_images,
         )
 
-    def _plan(self, call: Call) -> tuple[Plan, Settled | None]:
+    def _plan(self, call: Call, known: BoundRecipe | None) -> tuple[Plan, Settled | None]:
         """Return the plan of a call, with what comes of it where it asks for no work."""
-        planned = plan(call, self.recipes.get(call.recipe))
+        planned = plan(call, known or self.recipes.get(call.recipe))
         return planned, None if planned.asked else settle_groups(planned, combine(planned, {}))
 
     def _with_stored(self, call: Call) -> Call:
@@ -319,6 +306,8 @@ class Engine:
 
 
 def _work_counts(units: Mapping[Work, int], tally: Tally, rules_run: int) -> WorkCounts:
+    if not units:
+        return NO_WORK
     asked = {ImageEncoding: 0, TextEncoding: 0, RuleCall: 0}
     for unit, times in units.items():
         asked[type(unit)] += times

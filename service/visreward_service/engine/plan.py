@@ -1,8 +1,7 @@
 """Turns a call and its recipe into distinct units of work. Pure: no I/O, no waiting."""
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from visreward.protocol import Code, Item
@@ -50,7 +49,7 @@ class Plan:
     call: Call
     recipe: BoundRecipe
     items: list[ItemPlan]
-    asked: Counter[Work]
+    asked: dict[Work, int]
     """Each distinct unit of work, with how many terms of how many items asked for it."""
     missing_images: list[str]
     """Digests that terms need and that the request neither brings nor finds, each once."""
@@ -58,43 +57,54 @@ class Plan:
 
 def plan(call: Call, recipe: BoundRecipe) -> Plan:
     """Return the request's work, each distinct unit once."""
-    asked: Counter[Work] = Counter()
-    items = [_plan_item(entry, index, call, recipe, asked) for index, entry in enumerate(call.entries)]
+    asked: dict[Work, int] = {}
+    idle = [TermPlan(term) for term in recipe.terms]
+    items = [_plan_item(entry, index, call, recipe, asked, idle) for index, entry in enumerate(call.entries)]
     missing = dict.fromkeys(
         term_plan.missing_image
-        for item in items
+        for item in (items if recipe.models else ())
         for term_plan in item.terms
         if term_plan.missing_image is not None
     )
     return Plan(call=call, recipe=recipe, items=items, asked=asked, missing_images=list(missing))
 
 
-def _plan_item(entry: Entry, index: int, call: Call, recipe: BoundRecipe, asked: Counter[Work]) -> ItemPlan:
+def _plan_item(
+    entry: Entry,
+    index: int,
+    call: Call,
+    recipe: BoundRecipe,
+    asked: dict[Work, int],
+    idle: Sequence[TermPlan],
+) -> ItemPlan:
+    """`idle` holds the plan of each term that needs no work: one for all items."""
     if entry.item is None or entry.fault is not None:
         return ItemPlan(entry, fault=entry.fault)
     subject = recipe.subject(entry.item)
-    terms = [_plan_term(term, subject, index, call) for term in recipe.terms]
+    terms = [_plan_term(one, subject, index, call) for one in idle]
     for planned in terms:
         if planned.fault is not None and planned.term.enters_reward:
             return ItemPlan(entry, subject, terms, planned.fault)
     for planned in terms:
-        if planned.fault is None:
+        if planned.work and planned.fault is None:
             for unit in planned.work:
-                asked[unit] += 1
-    return ItemPlan(entry, subject, terms)
+                asked[unit] = asked.get(unit, 0) + 1
+    return ItemPlan(entry, subject, terms, None)
 
 
-def _plan_term(term: BoundTerm, subject: Subject, index: int, call: Call) -> TermPlan:
+def _plan_term(idle: TermPlan, subject: Subject, index: int, call: Call) -> TermPlan:
+    term = idle.term
     for need in term.needs:
         if not has(subject.item, need):
             message = f'term "{term.name}" needs {need}'
             return TermPlan(term, fault=Fault(Code.MISSING_FIELD, message, field=f"items[{index}].{need}"))
+    if not term.asks_for_work:
+        return idle
     try:
         work = tuple(term.scorer.prepare(subject))
     except Exception as error:
         return TermPlan(term, fault=attribute(error, term.name, f"items[{index}]"))
-    planned = TermPlan(term, work)
-    return _check_images(planned, subject.item, f"items[{index}]", call) if work else planned
+    return _check_images(TermPlan(term, work), subject.item, f"items[{index}]", call) if work else idle
 
 
 def _check_images(planned: TermPlan, item: Item, path: str, call: Call) -> TermPlan:
@@ -116,8 +126,9 @@ def _check_images(planned: TermPlan, item: Item, path: str, call: Call) -> TermP
 
 def has(item: Item, need: str) -> bool:
     """Whether the item carries a field that a scorer needs."""
-    if need in HAS:
-        return HAS[need](item)
+    look = HAS.get(need)
+    if look is not None:
+        return look(item)
     return getattr(item.reference, need.removeprefix("reference."), None) is not None
 
 

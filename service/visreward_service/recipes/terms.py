@@ -40,6 +40,8 @@ class BoundTerm:
     """Terms whose values `expression` reads."""
     needs: tuple[str, ...]
     """Fields without which an item has no score of the term, sorted."""
+    asks_for_work: bool
+    """False where the scorer's `prepare` is the one that asks for none."""
     enters_reward: bool
     """False where the term is only reported: no change of its value can change the reward."""
 
@@ -94,6 +96,7 @@ def build_terms(
             outputs=tuple(built[name].outputs),
             others=others[name],
             needs=tuple(sorted(built[name].needs)),
+            asks_for_work=type(built[name]).prepare is not Scorer.prepare,
             enters_reward=name in entering,
         )
         for name in order

@@ -20,7 +20,7 @@ from visreward_service.rest import body, compat, errors, openapi, scoring
 from visreward_service.rest.access import Access, caller_of
 from visreward_service.rest.disconnect import while_connected
 from visreward_service.rest.headers import SecurityHeaders
-from visreward_service.rest.scoring import Scoring
+from visreward_service.rest.scoring import Scoring, Service
 from visreward_service.rest.trace import Trace
 from visreward_service.settings import Settings
 
@@ -55,7 +55,7 @@ def create_app(settings: Settings, engine: Engine, guard: Guard | None = None) -
         yield
         await engine.close()
 
-    app = FastAPI(
+    app = Service(
         title="visreward",
         version=version("visreward"),
         summary="Rewards for reinforcement learning of vision-language models.",
@@ -86,23 +86,24 @@ def create_app(settings: Settings, engine: Engine, guard: Guard | None = None) -
     return app
 
 
-def _add_middleware(app: FastAPI, settings: Settings, engine: Engine, guard: Guard) -> None:
-    """Wrap the app; the last one added is the outermost."""
-    app.add_middleware(Scoring, engine=engine)
-    app.add_middleware(Access, guard=guard)
+def _add_middleware(app: Service, settings: Settings, engine: Engine, guard: Guard) -> None:
+    """Wrap the app, and what answers in front of it; the last one added is the outermost."""
+    layers: list[tuple[Any, dict[str, Any]]] = [(Access, {"guard": guard})]
     if settings.cors.origins:
         # Asked before the key: a browser's preflight has none.
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors.origins),
-            allow_methods=["GET", "POST", "PUT"],
-            allow_headers=["authorization", "content-type", "x-request-id"],
-            expose_headers=["retry-after", "x-request-id"],
-        )
-    app.add_middleware(
-        SecurityHeaders, encrypted=settings.tls is not None, shared=bool(settings.cors.origins)
-    )
-    app.add_middleware(Trace, metrics=engine.metrics, paths=PATHS)
+        cors = {
+            "allow_origins": list(settings.cors.origins),
+            "allow_methods": ["GET", "POST", "PUT"],
+            "allow_headers": ["authorization", "content-type", "x-request-id"],
+            "expose_headers": ["retry-after", "x-request-id"],
+        }
+        layers.append((CORSMiddleware, cors))
+    headers = SecurityHeaders(encrypted=settings.tls is not None, shared=bool(settings.cors.origins))
+    layers.append((Trace, {"metrics": engine.metrics, "paths": PATHS, "headers": headers}))
+    app.scoring = Scoring(engine)
+    for layer, options in layers:
+        app.add_middleware(layer, **options)
+        app.scoring = layer(app.scoring, **options)
 
 
 def _add_scoring(app: FastAPI, engine: Engine) -> None:

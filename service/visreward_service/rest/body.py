@@ -21,6 +21,19 @@ from visreward_service.rest.disconnect import ClientGoneError
 JSON = "application/json"
 MSGPACK = "application/msgpack"
 MSGPACK_NAMES = frozenset({MSGPACK, "application/x-msgpack", "application/vnd.msgpack"})
+VARY = (b"vary", b"accept, accept-encoding")
+PACKED = (b"content-encoding", compression.ZSTD.encode())
+KINDS = {kind: (b"content-type", kind.encode()) for kind in (JSON, MSGPACK)}
+
+
+class Answer(Response):
+    """A response whose headers need no more work."""
+
+    def __init__(self, content: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status_code = 200
+        self.body = content
+        self.raw_headers = headers
+        self.background = None
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -66,8 +79,8 @@ def _too_large(max_bytes: int) -> RequestFault:
 
 def reader(headers: Mapping[str, str]) -> Callable[[bytes], object]:
     """Return the function that decodes a body, by its content type."""
-    kind = headers.get("content-type", JSON).split(";")[0].strip().lower()
-    if kind == JSON:
+    kind = headers.get("content-type", JSON)
+    if kind == JSON or (kind := _name(kind)) == JSON:
         return read_json
     if kind in MSGPACK_NAMES:
         return read_msgpack
@@ -104,27 +117,39 @@ def _refuse(code: int, data: bytes) -> NoReturn:
     raise ValueError
 
 
-def write(asked: Mapping[str, str], answer: ScoreResponse) -> Response:
+def _name(kind: str) -> str:
+    return kind.split(";")[0].strip().lower()
+
+
+def write(asked: Mapping[str, str], answer: ScoreResponse) -> Answer:
     """Encode an answer as JSON, or as msgpack where the client accepts it; in zstd where it accepts that."""
-    kind = MSGPACK if asked.get("accept", "").split(";")[0].strip().lower() in MSGPACK_NAMES else JSON
+    accepted = asked.get("accept")
+    kind = MSGPACK if accepted is not None and _name(accepted) in MSGPACK_NAMES else JSON
     content = _write_msgpack(answer) if kind == MSGPACK else _write_json(answer)
-    headers = {"vary": "accept, accept-encoding"}
+    headers = [VARY]
     if compression.is_worth_packing(asked.get("accept-encoding", ""), len(content)):
-        headers["content-encoding"] = compression.ZSTD
+        headers.append(PACKED)
         content = compression.pack(content)
-    return Response(content, media_type=kind, headers=headers)
+    headers += [(b"content-length", b"%d" % len(content)), KINDS[kind]]
+    return Answer(content, headers)
 
 
 def _write_json(answer: ScoreResponse) -> bytes:
     try:
-        return orjson.dumps(answer, default=_to_plain)
+        return orjson.dumps(_to_document(answer), default=_to_plain)
     except orjson.JSONEncodeError:  # an integer beyond 64 bits in the details of an item
         return answer.model_dump_json().encode()
 
 
 def _write_msgpack(answer: ScoreResponse) -> bytes:
-    packed: bytes = msgpack.packb(answer, default=_to_plain)
+    packed: bytes = msgpack.packb(_to_document(answer), default=_to_plain)
     return packed
+
+
+def _to_document(answer: ScoreResponse) -> dict[str, object]:
+    """Return an answer's fields, and those of its items."""
+    items = [_to_plain(item) if item.details else item.__dict__ for item in answer.items]
+    return {**answer.__dict__, "items": items}
 
 
 def _to_plain(value: object) -> object:

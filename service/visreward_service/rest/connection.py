@@ -32,9 +32,9 @@ class BoundedConnection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_bytes = 0
+        self._head_bytes = self._chunk_bytes = 0
         self._in_head = True
-        self._in_body = self._unread = self._too_large = False
+        self._in_body = self._is_arriving = self._unread = self._too_large = False
         self._unsent_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._due: asyncio.TimerHandle | None = None
@@ -49,26 +49,34 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._chunk_bytes = len(data)
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self.max_head_bytes and not self.transport.is_closing():
                 self._too_large = True
                 self.send_400_response("")
+        # What came whole needs no time to come in.
+        if self._due is None and self._is_arriving and not self.transport.is_closing():
+            self._await_end()
         self._watch()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._is_arriving, self._head_bytes = True, True, 0
         self._end_request()
-        self._await_end()
 
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body = False, True
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.max_head_bytes:
+        # No more can have come than was received, which takes less time to look at.
+        received = self._head_bytes + self._chunk_bytes
+        if received > self.max_head_bytes and self._measure_head() > self.max_head_bytes:
             self._too_large = True
             raise HeadTooLargeError
         super().on_headers_complete()
+
+    def _measure_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
@@ -77,7 +85,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_body = False
+        self._in_body = self._is_arriving = False
         self._end_request()
 
     def turn_away(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+Header = tuple[bytes, bytes]
 
 HEADERS = {
     "x-content-type-options": "nosniff",
@@ -21,27 +21,23 @@ CROSS_ORIGIN = {"cross-origin-resource-policy": "cross-origin"}
 
 
 class SecurityHeaders:
-    """ASGI middleware."""
+    """The headers that answers of a service get."""
 
-    def __init__(self, app: ASGIApp, *, encrypted: bool, shared: bool) -> None:
+    def __init__(self, *, encrypted: bool, shared: bool) -> None:
         """`encrypted`: the service speaks TLS itself. `shared`: pages of other origins may ask it."""
-        self._app = app
         headers = {**HEADERS, **(ENCRYPTED if encrypted else {}), **(CROSS_ORIGIN if shared else {})}
         self._headers = _encode(headers)
+        self._names = frozenset(name for name, _ in self._headers)
         self._page_headers = _encode({**headers, "content-security-policy": PAGE_POLICY})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = list(message.get("headers", ()))
-                present = dict(own)
-                is_page = present.get(b"content-type", b"").startswith(b"text/html")
-                more = self._page_headers if is_page else self._headers
-                message["headers"] = own + [pair for pair in more if pair[0] not in present]
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+    def missing(self, own: Mapping[bytes, bytes]) -> list[Header]:
+        """Return those that an answer does not have of itself, by its own headers."""
+        is_page = own.get(b"content-type", b"").startswith(b"text/html")
+        headers = self._page_headers if is_page else self._headers
+        if self._names.isdisjoint(own):
+            return headers
+        return [pair for pair in headers if pair[0] not in own]
 
 
-def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def _encode(headers: Mapping[str, str]) -> list[Header]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

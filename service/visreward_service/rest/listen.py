@@ -38,6 +38,7 @@ def listening(settings: Settings, metrics: Metrics) -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "proxy_headers": False,  # nothing asks where a client is
         "timeout_graceful_shutdown": int(settings.shutdown_seconds),
     }
     if settings.tls is not None:

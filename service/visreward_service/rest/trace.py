@@ -1,9 +1,9 @@
-"""Gives each request an id, logs it once, times it, and answers for defects."""
+"""Gives each request an id, logs it once, times it, completes its answer, and answers for defects."""
 
 import logging
-import os
 import re
 import time
+from random import Random
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,19 +11,29 @@ from visreward.protocol import MEANINGS, Code
 from visreward_service.engine.faults import RequestFault
 from visreward_service.metrics import Metrics
 from visreward_service.rest.errors import error_response
+from visreward_service.rest.headers import SecurityHeaders
 
 log = logging.getLogger("visreward.access")
 
 HEADER = b"x-request-id"
 ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+IDS = Random()  # noqa: S311 - an id tells requests apart; it keeps nobody out
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Trace:
-    """ASGI middleware around the whole app."""
+    """ASGI middleware around the whole app. `headers` are for every answer."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, paths: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        paths: frozenset[str],
+        headers: SecurityHeaders | None = None,
+    ) -> None:
         self._app = app
+        self._headers = headers
         self._metrics = metrics
         self._paths = paths
 
@@ -40,7 +50,9 @@ class Trace:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode())]
+                own = message.get("headers", ())
+                more = self._headers.missing(dict(own)) if self._headers is not None else ()
+                message["headers"] = [*own, *more, (HEADER, request_id.encode())]
             await send(message)
 
         try:
@@ -80,4 +92,4 @@ def _read_id(scope: Scope) -> str:
             if ACCEPTED.fullmatch(value):
                 return str(value, "ascii")
             break
-    return os.urandom(16).hex()
+    return f"{IDS.getrandbits(128):032x}"

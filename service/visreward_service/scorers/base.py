@@ -91,9 +91,12 @@ class TextFeatures:
     truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Subject:
-    """An item as a term sees it: its fields and the pieces that the recipe's extractors found."""
+    """An item as a term sees it: its fields and the pieces that the recipe's extractors found.
+
+    Nothing changes it. It is not frozen, as what is takes three times as long to make; nor is a `Score`.
+    """
 
     item: Item
     pieces: Mapping[str, str | None]
@@ -103,7 +106,7 @@ class Subject:
         return self.pieces[piece]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Score:
     """What a scorer found: numbers by name, the term's own value first, and details for people."""
 

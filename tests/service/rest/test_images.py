@@ -34,6 +34,20 @@ async def test_an_image_that_came_with_a_request_need_not_be_sent_again(service:
     assert one["items"] == two["items"]
 
 
+async def test_an_image_that_is_held_is_not_taken_for_other_bytes_under_its_digest(
+    service: httpx.AsyncClient,
+) -> None:
+    held = picture(79).wire()
+    body = {"recipe": "pebr-r1/stage1", "items": [item(79)]}
+    first = (await service.post("/score", json={**body, "images": [held]})).json()
+    other = {**picture(77).wire(), "digest": held["digest"]}
+    forged = (await service.post("/score", json={**body, "images": [other]})).json()
+    again = (await service.post("/score", json={**body, "images": [held]})).json()
+    assert forged["items"][0]["error"]["code"] == "digest_mismatch"
+    assert first["items"][0]["reward"] is not None
+    assert again["items"] == first["items"]
+
+
 async def test_the_store_is_bounded_and_forgets_the_least_recently_used() -> None:
     size = len(picture(80).data) + len(picture(81).data) + len(picture(82).data) - 1
     async with running(image_store_bytes=size) as service:
