@@ -16,6 +16,8 @@ REGAIN = 1.25
 SMALLEST_SHARE = 1 / 1024
 SMALLEST_PARTS = {"image": 4, "text": 8}
 """Jobs below which a pass is not made smaller to leave some to others: kernels want rows."""
+SMALLEST_LAST_PARTS = {"image": 4, "text": 16}
+"""Likewise while all the others run: nobody idles for what the last one takes."""
 
 
 class Queued(Protocol):
@@ -84,13 +86,16 @@ def length_bucket(num_tokens: int) -> int:
     return LENGTH_BUCKETS[place] if place < len(LENGTH_BUCKETS) else num_tokens
 
 
-def share(queue: Sequence[Queued], budget: Budget, passes: int) -> Budget:
+def share(queue: Sequence[Queued], budget: Budget, passes: int, running: int) -> Budget:
     """Return what a pass may hold where several run at once: its part of the budget, and of what waits.
 
-    Parts shrink as the queue does, so that the passes come to their end together.
+    Parts shrink as the queue does, so that the passes come to their end together. `running` of them are
+    under way.
     """
-    waiting = sum(job.kind == queue[0].kind for job in queue)
-    part = max(ceil(waiting / passes), SMALLEST_PARTS[queue[0].kind[0]])
+    kind = queue[0].kind
+    smallest = SMALLEST_PARTS if running < passes - 1 else SMALLEST_LAST_PARTS
+    waiting = sum(job.kind == kind for job in queue)
+    part = max(ceil(waiting / passes), smallest[kind[0]])
     return Budget(
         max_jobs=min(ceil(budget.max_jobs / passes), part), max_cost=max(budget.max_cost // passes, 1)
     )

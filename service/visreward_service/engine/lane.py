@@ -81,6 +81,7 @@ class Lane:
         passes = model.info.passes
         self._threads = ThreadPoolExecutor(passes, thread_name_prefix=f"encode-{model.info.name}")
         self._free = asyncio.Semaphore(passes)
+        self._num_running = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._allowances = {"image": Allowance(), "text": Allowance()}
@@ -198,6 +199,7 @@ class Lane:
                     self._wake.clear()
                 for job in batch:
                     job.running = True
+                self._num_running += 1
                 running.create_task(self._pass(batch))
 
     async def _pass(self, batch: Sequence[Job]) -> None:
@@ -208,13 +210,14 @@ class Lane:
                 for job, outcome in zip(batch, await run(self._threads, self._encode, batch)):
                     self._settle(job, outcome)
         finally:
+            self._num_running -= 1
             self._free.release()
 
     def _take(self) -> list[Job]:
         """Return the jobs of the next pass: where several run at once, its share and not all."""
         budget = self._budget()
         if self.model.info.passes > 1:
-            budget = share(self._queue, budget, self.model.info.passes)
+            budget = share(self._queue, budget, self.model.info.passes, self._num_running)
         return take_batch(self._queue, budget)
 
     def _budget(self) -> Budget:

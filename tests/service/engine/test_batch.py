@@ -76,21 +76,26 @@ def test_a_text_falls_into_the_smallest_bucket_that_holds_it(tokens: int, bucket
 WHOLE = Budget(max_jobs=32, max_cost=8192)
 
 
-def test_work_is_shared_between_the_passes_in_ever_smaller_parts() -> None:
+@pytest.mark.parametrize(("running", "expected"), [(0, [16, 16, 14, 8, 6]), (1, [16, 16, 16, 12])])
+def test_work_is_shared_in_ever_smaller_parts_unless_the_others_run(
+    running: int, expected: list[int]
+) -> None:
     queue = [Waiting(number) for number in range(60)]
     taken = []
     while queue:
-        batch = take_batch(queue, share(queue, WHOLE, passes=2))
+        batch = take_batch(queue, share(queue, WHOLE, passes=2, running=running))
         taken.append(len(batch))
         queue = queue[len(batch) :]
-    assert taken == [16, 16, 14, 8, 6]
+    assert taken == expected
 
 
 def test_the_part_of_a_kind_does_not_depend_on_what_else_waits() -> None:
     texts = [Waiting(number) for number in range(20)]
     image = Waiting(30, kind=("image", "pooled", 0))
-    assert share([*texts, image], WHOLE, passes=2) == Budget(max_jobs=10, max_cost=4096)
-    assert share([image, *texts], WHOLE, passes=2).max_jobs == 4
+    assert share([*texts, image], WHOLE, passes=2, running=0) == Budget(max_jobs=10, max_cost=4096)
+    assert share([image, *texts], WHOLE, passes=2, running=0).max_jobs == 4
+    assert share([*texts, image], WHOLE, passes=4, running=2).max_jobs == 8
+    assert share([*texts, image], WHOLE, passes=4, running=3).max_jobs == 8
 
 
 def test_what_did_not_fit_is_halved_and_one_job_is_always_allowed() -> None:
