@@ -214,9 +214,12 @@ class Lane:
             self._free.release()
 
     def _take(self) -> list[Job]:
-        """Return the jobs of the next pass: where several run at once, its share and not all."""
+        """Return the jobs of the next pass: where several run at once, its share and not all.
+
+        There are none where nobody waits any more for what woke the loop.
+        """
         budget = self._budget()
-        if self.model.info.passes > 1:
+        if self._queue and self.model.info.passes > 1:
             budget = share(self._queue, budget, self.model.info.passes, self._num_running)
         return take_batch(self._queue, budget)
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from visreward.protocol import Code
 from visreward_service.engine.lane import Lane, LaneLimits, Ticket
@@ -184,6 +185,19 @@ async def test_work_that_nobody_waits_for_any_more_is_dropped_before_it_runs() -
         assert await value(shared) == 100
         assert await value(last) == 2
         assert model.batches == [[1], [100], [2]]
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+async def test_the_lane_lives_on_where_all_that_waited_is_given_up(passes: int) -> None:
+    model = MockModel()
+    model.info = replace(model.info, passes=passes)
+    async with lane_of(model) as lane:
+        for number in range(3):
+            ask(lane, number).give_up()
+            await asyncio.sleep(0.01)
+        assert lane.alive
+        assert await value(ask(lane, 7)) == 7
+    assert model.batches == [[7]]
 
 
 async def test_an_image_that_cannot_be_prepared_fails_alone() -> None:
