@@ -31,8 +31,6 @@ PICTURES = 32
 """Of the flood. Each is sent again and again as another file, so that nothing is encoded already."""
 IMAGE_STORE_BYTES = 32 * 2**20
 CACHE_BYTES = 4 * 2**20
-KEEPING = 0.1
-"""Of the caches' bounds: what the allocators need to keep so many entries, in pages that are partly free."""
 MAX_GROWTH = 0.05
 """Of resident memory, from the second third of the time to the last."""
 REST_SECONDS = 12
@@ -207,7 +205,7 @@ def judge(
 def judge_memory(watched: Watch) -> list[Row]:
     """Return the rows about memory. What is kept at rest may be the caches that the settings allow."""
     allowed = MAX_GROWTH * watched.settled / 2**20
-    caches = (1 + KEEPING) * (IMAGE_STORE_BYTES + CACHE_BYTES) / 2**20
+    caches = (IMAGE_STORE_BYTES + CACHE_BYTES) / 2**20
     note = f"{watched.before / 2**20:,.0f} MiB before, at most {max(watched.during) / 2**20:,.0f} amid it"
     return [
         Row(
@@ -223,7 +221,7 @@ def judge_memory(watched: Watch) -> list[Row]:
             "memory kept afterwards",
             (watched.after - watched.before) / 2**20,
             unit="MiB",
-            aim=f"≤ {caches:.0f} MiB, the bounds of its caches and {KEEPING:.0%}",
+            aim=f"≤ {caches:.0f} MiB, the bounds of its caches",
         ),
     ]
 

@@ -123,6 +123,14 @@ class Engine:
         troubles = (lane.trouble for lane in self._parts.lanes.values())
         return next((trouble for trouble in troubles if trouble is not None), None)
 
+    @property
+    def lost(self) -> str | None:
+        """What has stopped in this process and does not come back; None where nothing has."""
+        if self._draining or not self._started:
+            return None
+        stopped = (lane.trouble for lane in self._parts.lanes.values() if not lane.alive)
+        return next(stopped, None)
+
     async def score(self, read: Read, *, request_id: str, num_bytes: int = 0) -> ScoreResponse:
         """Answer one request. Raises `RequestFault` where the request as a whole has no answer."""
         clock = Clock(self.metrics)

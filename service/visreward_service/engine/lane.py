@@ -91,6 +91,15 @@ class Lane:
     def start(self) -> None:
         """Begin to encode; needs a running event loop."""
         self._loop_task = asyncio.create_task(self._run(), name=f"lane-{self.model.info.name}")
+        self._loop_task.add_done_callback(self._note_end)
+
+    def _note_end(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled():
+            log.critical(
+                "the loop of a model has stopped",
+                extra={"model": self.model.info.name},
+                exc_info=task.exception(),
+            )
 
     async def close(self) -> None:
         """Stop the loop and fail what still waits."""

@@ -153,9 +153,11 @@ def _add_listings(app: FastAPI, engine: Engine) -> None:
 def add_probes(app: FastAPI, engine: Engine) -> None:
     """Add what Kubernetes and clients ask about the service's health."""
 
-    @app.get("/healthz")
+    @app.get("/healthz", responses={500: {"model": ErrorResponse}})
     async def healthz() -> dict[str, str]:
-        """Say that the process answers."""
+        """Say that the process answers, and that nothing has stopped in it for good."""
+        if engine.lost is not None:
+            raise RequestFault(Code.INTERNAL, f"{engine.lost}; restart the service")
         return {"status": "ok"}
 
     @app.get("/readyz", responses={503: {"model": ErrorResponse}})

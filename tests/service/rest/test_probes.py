@@ -1,7 +1,11 @@
 """Listings, probes and the request id."""
 
+import asyncio
+
 import httpx
 import pytest
+
+from tests.service.rest.conftest import running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -9,6 +13,17 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_health_and_readiness(service: httpx.AsyncClient) -> None:
     assert (await service.get("/healthz")).json() == {"status": "ok"}
     assert (await service.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_a_process_that_can_never_be_ready_again_says_so_to_who_restarts_it() -> None:
+    others = asyncio.all_tasks()
+    async with running() as service:
+        (loop,) = [task for task in asyncio.all_tasks() - others if task.get_name() == "lane-fgclip"]
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+        ready, alive = await service.get("/readyz"), await service.get("/healthz")
+        assert (ready.status_code, alive.status_code) == (503, 500)
+        assert "the loop of model fgclip has stopped" in alive.json()["error"]["message"]
 
 
 async def test_recipes_are_listed_and_shown(service: httpx.AsyncClient) -> None:
