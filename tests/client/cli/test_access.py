@@ -43,6 +43,7 @@ def test_certificates_and_key_are_named_as_files(
     assert sent["authorization"] == "Bearer vr_abc"
 
 
+@pytest.mark.slow
 def test_without_them_nobody_is_reached(
     service: SmallService, certificates: Certificates, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,7 @@ async def ask_without_end(call: "grpc.aio.StreamStreamCall[bytes, bytes]") -> No
             await call.write(message)
 
 
+@pytest.mark.slow
 async def test_a_stream_whose_answers_nobody_takes_is_given_up_and_its_connection_closed() -> None:
     rpc = GrpcSettings(port=0, stream_requests=2, stream_idle_seconds=1, connection_seconds=8, max_calls=1)
     async with (
@@ -78,6 +79,7 @@ async def test_a_stream_whose_answers_nobody_takes_is_given_up_and_its_connectio
         assert call.done()
 
 
+@pytest.mark.slow
 async def test_a_stream_that_is_read_slowly_is_left_in_peace() -> None:
     async with (
         serving(grpc=GrpcSettings(port=0, stream_requests=4, stream_idle_seconds=3)) as service,
@@ -136,6 +138,7 @@ async def cable(place: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
             way.close()
 
 
+@pytest.mark.slow
 async def test_the_stream_of_a_peer_that_has_gone_without_a_word_is_ended() -> None:
     async with (
         serving(grpc=GrpcSettings(port=0, keepalive_seconds=6)) as service,

@@ -75,6 +75,7 @@ async def test_a_message_over_the_limit_is_refused() -> None:
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+@pytest.mark.slow
 async def test_a_full_queue_refuses_with_a_hint_that_grpc_obeys() -> None:
     async with connected(queue=QueueSettings(max_items=2)) as (service, channel):
         first = unary(channel, SCORE)(slow_request().SerializeToString())

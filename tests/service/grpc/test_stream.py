@@ -96,6 +96,7 @@ async def test_a_stream_that_stays_silent_is_ended() -> None:
         assert "no request came" in (caught.value.details() or "")
 
 
+@pytest.mark.slow
 async def test_a_caller_that_reads_nothing_is_not_read_from_without_end() -> None:
     async with connected(grpc=GrpcSettings(port=0, stream_requests=2)) as (_, channel):
         items = [item(1, number) for number in range(200)]

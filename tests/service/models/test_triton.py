@@ -51,6 +51,7 @@ async def test_a_server_that_is_not_there_is_passed_over(peer: Service, port: in
         assert await score(engine) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 async def test_what_is_asked_while_the_server_is_restarted_waits_for_it() -> None:
     port = free_port()
     async with serving(grpc=GrpcSettings(port=port)):

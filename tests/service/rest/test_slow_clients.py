@@ -127,6 +127,7 @@ async def test_bodies_that_never_end_are_held_within_the_bound_on_bytes(patient:
         writer.close()
 
 
+@pytest.mark.slow
 async def test_who_reads_no_answer_holds_up_nobody(slow: Service) -> None:
     stalled = []
     for _ in range(8):
