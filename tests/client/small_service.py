@@ -15,13 +15,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import msgpack
 from pydantic import ValidationError
 
-from tests.listening import Server, listening
+from tests.listening import Handler, bind, listening
 from visreward.protocol import MEANINGS, Code, ErrorBody, Item, Limits
 
 MSGPACK = "application/msgpack"
@@ -197,19 +196,15 @@ def summarise(items: list[dict[str, Any]], results: list[dict[str, Any]]) -> lis
     return found
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Head and body leave together: apart, the second would wait for the first one's acknowledgement.
-    wbufsize = -1
+class ServiceHandler(Handler):
     service: SmallService
 
-    def do_GET(self) -> None:
-        self.handle_call(None)
-
-    def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["content-length"]))
-        is_msgpack = self.headers["content-type"] == MSGPACK
-        self.handle_call(msgpack.unpackb(raw) if is_msgpack else json.loads(raw), len(raw))
+    def respond(self, body: bytes | None) -> None:
+        if body is None:
+            self.handle_call(None)
+        else:
+            is_msgpack = self.headers["content-type"] == MSGPACK
+            self.handle_call(msgpack.unpackb(body) if is_msgpack else json.loads(body), len(body))
 
     def handle_call(self, body: Any, num_bytes: int = 0) -> None:
         service = self.service
@@ -249,27 +244,17 @@ class Handler(BaseHTTPRequestHandler):
         self.send_bytes(status, raw, {"content-type": MSGPACK if wants_msgpack else "application/json"})
 
     def send_bytes(self, status: int, raw: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
         request_id = self.headers.get("x-request-id", "none")
-        all_headers = {"content-length": str(len(raw)), "x-request-id": request_id, **headers}
-        for name, value in all_headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-        """Stay quiet."""
+        self.answer(status, raw, {"x-request-id": request_id, **headers})
 
 
 @contextmanager
 def running_service(encryption: ssl.SSLContext | None = None, **settings: Any) -> Iterator[SmallService]:
     """Yield a service that listens on a port of its own, encrypted where it is told how."""
     service = SmallService(**settings)
-    handler = type("BoundHandler", (Handler,), {"service": service})
-    server = Server(("127.0.0.1", 0), handler)
+    server = bind(ServiceHandler, service=service)
     if encryption is not None:
         server.socket = encryption.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    scheme = "http" if encryption is None else "https"
-    service.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
+    service.url = server.url if encryption is None else server.url.replace("http", "https")
     with listening(server):
         yield service

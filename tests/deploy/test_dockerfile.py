@@ -1,12 +1,10 @@
 """The image: what it is built from, who it runs as, and that its health check tells the truth."""
 
-import http.server
 import json
 import os
 import re
 import subprocess
 import sys
-import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.files import ROOT, compose, image_environment, lineage, run_tool, settings_in, stages
+from tests.listening import Handler, bind, listening
 
 SERVICE_EXTRAS = ("service", "grpc", "triton", "zstd")
 EXTRAS = {
@@ -168,25 +167,14 @@ def copied_from_context(stage: str) -> list[str]:
 def answering(status: int | None) -> Iterator[int]:
     """Yield a port that answers /readyz with a status; with None, one at which nothing listens."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status if status and self.path == "/readyz" else 404)
-            self.end_headers()
+    class Probed(Handler):
+        def respond(self, body: bytes | None) -> None:
+            self.answer(status if status and self.path == "/readyz" else 404, b"", {})
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
-            """Stay quiet."""
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    port = server.server_address[1]
+    server = bind(Probed)
     if status is None:
         server.server_close()
-        yield port
+        yield server.server_port
         return
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(server):
+        yield server.server_port

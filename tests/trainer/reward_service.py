@@ -9,8 +9,8 @@ import sys
 import threading
 from typing import Any
 
-from tests.client.small_service import Handler, SmallService
-from tests.listening import Server
+from tests.client.small_service import ServiceHandler, SmallService
+from tests.listening import bind
 
 
 class Printing(SmallService):
@@ -41,5 +41,5 @@ def kill(process: "subprocess.Popen[str]") -> list[str]:
 
 if __name__ == "__main__":
     service = Printing(delay_seconds=0.02)
-    server = Server(("127.0.0.1", int(sys.argv[1])), type("BoundHandler", (Handler,), {"service": service}))
+    server = bind(ServiceHandler, port=int(sys.argv[1]), service=service)
     threading.Thread(target=server.serve_forever).start()

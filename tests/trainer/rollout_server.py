@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from transformers import (
     LogitsProcessorList,
 )
 
-from tests.listening import Server, listening
+from tests.listening import Handler, bind, listening
 
 BASE = "policy"
 
@@ -199,34 +198,19 @@ def from_part(part: dict[str, Any]) -> dict[str, Any]:
     return {"type": "image", "image": Image.open(io.BytesIO(data)).convert("RGB")}
 
 
-class RolloutHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class RolloutHandler(Handler):
     model: RolloutModel
 
-    def do_GET(self) -> None:
-        self._answer(*self.model.answer(self.path, None))
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self._answer(*self.model.answer(self.path, body))
-
-    def _answer(self, status: int, body: Any) -> None:
-        encoded = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(encoded)))
-        self.end_headers()
-        self.wfile.write(encoded)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Print nothing."""
+    def respond(self, body: bytes | None) -> None:
+        status, value = self.model.answer(self.path, None if body is None else json.loads(body))
+        self.answer(status, json.dumps(value).encode(), {"content-type": "application/json"})
 
 
 @contextmanager
 def serving_rollouts(path: Path) -> Iterator[RolloutModel]:
     """Yield a server with the model of a folder, on a port of its own."""
     model = RolloutModel(path)
-    server = Server(("127.0.0.1", 0), type("Bound", (RolloutHandler,), {"model": model}))
-    model.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = bind(RolloutHandler, model=model)
+    model.url = server.url
     with listening(server):
         yield model

@@ -22,7 +22,7 @@ from tests.service.models.checkpoints import (
     make_siglip_naflex,
 )
 from visreward_service.models import ModelError, ModelSettings, load_model
-from visreward_service.models.base import DecodedImage
+from visreward_service.models.base import DecodedImage, Model
 from visreward_service.models.encoder import Encoder
 from visreward_service.models.export import export_model
 from visreward_service.models.formats import FORMATS
@@ -61,10 +61,7 @@ def test_an_exported_encoder_gives_what_the_original_gives(
 
 def test_an_onnx_model_takes_any_batch_and_length_and_its_config_says_so(tmp_path: Path) -> None:
     make_fgclip(tmp_path / "checkpoint")
-    settings = ModelSettings(kind="fgclip", source=str(tmp_path / "checkpoint"), device="cpu")
-    written = export_model("tiny", settings, tmp_path / "out", file_format=FORMATS["onnx"], overwrite=False)
-    files = {one.name: one.folder for one in written}
-    local = load_model("tiny", settings)
+    local, files = exported(tmp_path, "fgclip")
     images = [noise(seed) for seed in range(5)]
     prepared = [np.asarray(local.prepare_image(image)) for image in images]
     found = run(files["tiny_dense"], np.stack(prepared))
@@ -81,6 +78,13 @@ def test_an_onnx_model_takes_any_batch_and_length_and_its_config_says_so(tmp_pat
     assert '"EMBEDDING", data_type: TYPE_FP32, dims: [16, 24]' in described["tiny_dense"]
     assert '"IDS", data_type: TYPE_INT64, dims: [-1]' in described["tiny_long"]
     assert "KIND_AUTO" in described["tiny_long"]
+
+
+def exported(folder: Path, kind: str) -> tuple[Model, dict[str, Path]]:
+    """Return the model of a folder's checkpoint, and the folder of each of its encoders in ONNX."""
+    settings = ModelSettings(kind=kind, source=str(folder / "checkpoint"), device="cpu")
+    written = export_model("tiny", settings, folder / "out", file_format=FORMATS["onnx"], overwrite=False)
+    return load_model("tiny", settings), {one.name: one.folder for one in written}
 
 
 def noise(seed: int, height: int = 40, width: int = 48) -> DecodedImage:
@@ -122,10 +126,7 @@ def test_a_file_that_onnx_runtime_cannot_read_is_refused_in_words(tmp_path: Path
 
 def test_an_onnx_model_of_patches_takes_any_shape_and_budget(tmp_path: Path) -> None:
     make_fgclip2(tmp_path / "checkpoint")
-    settings = ModelSettings(kind="fgclip2", source=str(tmp_path / "checkpoint"), device="cpu")
-    written = export_model("tiny", settings, tmp_path / "out", file_format=FORMATS["onnx"], overwrite=False)
-    files = {one.name: one.folder for one in written}
-    local = load_model("tiny", settings)
+    local, files = exported(tmp_path, "fgclip2")
     assert isinstance(local, Encoder)
     images = [local.prepare_image(noise(seed, 300, 90 + 100 * seed)) for seed in range(4)]
     budgets = {local.image_bucket(image) for image in images}

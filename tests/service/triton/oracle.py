@@ -7,13 +7,11 @@ its configs but for the backend's name, and its ONNX files are run by `encoder_m
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
+from tests.programs import is_answered, start_program, stop_program
 from tests.service.models.checkpoints import make_fgclip2, make_siglip_naflex
 from tests.service.models.remotes import BUNDLED
 from visreward_service.models.export import export_model
@@ -113,38 +111,22 @@ class Oracle:
             "grpc-port": self.grpc_port,
             "allow-metrics": "false",
         }
-        with (self.folder / "log.txt").open("ab") as log:
-            self.process = subprocess.Popen(
-                [program, *(f"--{name}={value}" for name, value in options.items())],
-                env={
-                    **os.environ,
-                    "PATH": f"{ENVIRONMENT / 'bin'}:{os.environ['PATH']}",
-                    "LD_LIBRARY_PATH": str(packages / "nvidia_pytriton.libs"),
-                },
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        until = time.monotonic() + START_SECONDS
-        while not self._is_ready():
-            assert self.process.poll() is None, self._tail()
-            assert time.monotonic() < until, self._tail()
-            time.sleep(0.2)
+        self.process = start_program(
+            [program, *(f"--{name}={value}" for name, value in options.items())],
+            environment={
+                "PATH": f"{ENVIRONMENT / 'bin'}:{os.environ['PATH']}",
+                "LD_LIBRARY_PATH": str(packages / "nvidia_pytriton.libs"),
+            },
+            log=self.folder / "log.txt",
+            is_ready=lambda: is_answered(f"http://{self.http}/v2/health/ready"),
+            patience_seconds=START_SECONDS,
+        )
 
     def stop(self) -> None:
         """End the server as an operator does, and wait for it."""
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(60)
+            stop_program(self.process, patience_seconds=60)
             self.process = None
-
-    def _is_ready(self) -> bool:
-        try:
-            return httpx.get(f"http://{self.http}/v2/health/ready", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def _tail(self) -> str:
-        return (self.folder / "log.txt").read_text("utf-8", "replace")[-4000:]
 
 
 def _packages() -> Path:

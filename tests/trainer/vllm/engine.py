@@ -2,11 +2,12 @@
 
 import os
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.programs import is_answered, start_program, stop_program
 
 HERE = Path(__file__).parent
 ENVIRONMENT = Path(os.environ.get("VISREWARD_VLLM_ENVIRONMENT", HERE.parents[2] / ".venv-vllm"))
@@ -43,45 +44,28 @@ class Vllm:
         ]
         small = ["--dtype=float32", "--enforce-eager", "--max-model-len=512", "--max-num-seqs=8"]
         here = ["--host=127.0.0.1", f"--port={self.port}"]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *documented, *small, *here],
-                env={
-                    **os.environ,
-                    "VLLM_SERVER_DEV_MODE": "1",
-                    "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
-                    "VLLM_CPU_KVCACHE_SPACE": "1",
-                    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-                    "VLLM_DO_NOT_TRACK": "1",
-                    "HF_HUB_OFFLINE": "1",
-                    "PYTHONPATH": str(HERE / "site"),
-                },
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        until = time.monotonic() + START_SECONDS
-        while not self._is_ready():
-            assert self.process.poll() is None, self._tail()
-            assert time.monotonic() < until, self._tail()
-            time.sleep(0.5)
+        self.process = start_program(
+            [*command, *documented, *small, *here],
+            environment={
+                "VLLM_SERVER_DEV_MODE": "1",
+                "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+                "VLLM_CPU_KVCACHE_SPACE": "1",
+                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+                "VLLM_DO_NOT_TRACK": "1",
+                "HF_HUB_OFFLINE": "1",
+                "PYTHONPATH": str(HERE / "site"),
+            },
+            log=self.log,
+            is_ready=lambda: is_answered(f"{self.url}/health"),
+            patience_seconds=START_SECONDS,
+        )
 
     def stop(self) -> None:
         """End the server as an operator does, and wait for it."""
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(120)
+            stop_program(self.process, patience_seconds=120)
             self.process = None
 
     def loaded(self) -> list[str]:
         """Return the names that it offers, its own model's first."""
         return [model["id"] for model in httpx.get(f"{self.url}/v1/models", timeout=60).json()["data"]]
-
-    def _is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def _tail(self) -> str:
-        return self.log.read_text("utf-8", "replace")[-4000:]

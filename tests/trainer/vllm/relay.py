@@ -7,13 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.listening import Server, listening
+from tests.listening import Handler, bind, listening
 
 LOAD, UNLOAD, COMPLETIONS = "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/v1/chat/completions"
 
@@ -62,33 +61,20 @@ class Relay:
         return httpx.request(method, self.upstream + path, content=body, headers=headers, timeout=600)
 
 
-class RelayHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class RelayHandler(Handler):
     relay: Relay
 
-    def do_GET(self) -> None:
-        self._answer(self.relay.pass_on("GET", self.path, b""))
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self._answer(self.relay.pass_on("POST", self.path, body))
-
-    def _answer(self, answer: httpx.Response) -> None:
-        self.send_response(answer.status_code)
-        self.send_header("content-type", answer.headers.get("content-type", "text/plain"))
-        self.send_header("content-length", str(len(answer.content)))
-        self.end_headers()
-        self.wfile.write(answer.content)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Print nothing."""
+    def respond(self, body: bytes | None) -> None:
+        answer = self.relay.pass_on(self.command, self.path, body or b"")
+        kind = answer.headers.get("content-type", "text/plain")
+        self.answer(answer.status_code, answer.content, {"content-type": kind})
 
 
 @contextmanager
 def relaying(upstream: str) -> Iterator[Relay]:
     """Yield a relay to a server, on a port of its own."""
     relay = Relay(upstream)
-    server = Server(("127.0.0.1", 0), type("Bound", (RelayHandler,), {"relay": relay}))
-    relay.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = bind(RelayHandler, relay=relay)
+    relay.url = server.url
     with listening(server):
         yield relay
