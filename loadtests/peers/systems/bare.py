@@ -2,7 +2,8 @@
 
 Decoding, resizing and tokenising are done before. Texts are sorted by length and padded to the longest of
 their batch. How many images and texts a pass takes, and whether the cores share one pass or run one each, is
-chosen by trying when the program starts.
+chosen by trying when the program starts. With `onednn` as the second argument linear layers multiply with
+oneDNN, as the service has them on processors where that is quicker, and not with what torch takes itself.
 """
 
 import os
@@ -86,7 +87,19 @@ def pad(ids: list[list[int]]) -> Tensor:
     return torch.tensor([row + row[-1:] * (longest - len(row)) for row in ids])
 
 
+def take_onednn() -> None:
+    """Have all linear layers multiply with oneDNN."""
+
+    def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
+        found: Tensor = torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
+        return found
+
+    torch.nn.functional.linear = linear
+
+
 def main() -> None:
+    if "onednn" in sys.argv[2:]:
+        take_onednn()
     bare = Bare(Path(sys.argv[1]))
     answer_steps(bare.prepare, bare.score)
 

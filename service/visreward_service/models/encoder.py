@@ -26,6 +26,7 @@ from visreward_service.models.preprocess import Resizing
 from visreward_service.models.resize import to_tensor, upload
 from visreward_service.models.rows import make_steady, normalise
 from visreward_service.models.threads import Workers, take_threads
+from visreward_service.models.tiles import tile_mlps
 
 T = TypeVar("T")
 
@@ -62,6 +63,7 @@ class Encoder(ABC):
         if self.device.type == "cpu":
             self._workers = take_threads()
             make_steady(self.module)
+            tile_mlps(self.module)
         elif parts.deterministic:
             self._fixed_images, self._fixed_texts = parts.max_images, parts.max_texts
         self._try_rows()

@@ -1,9 +1,9 @@
 """Rows of a batch whose bits do not depend on the rest of the batch, on the CPU.
 
-A product of few rows goes through other kernels than one of many and rounds otherwise: with MKL, below four
-rows. Towers have rows enough in every image and text; what follows the pooling has one row per item.
-`make_steady` pads those few products, which costs next to nothing, and leaves the rest alone. Whether a whole
-network is steady is for `encoder` to try.
+A product of few rows goes through other kernels than one of many and rounds otherwise: with MKL below four
+rows, with oneDNN a single one. Towers have rows enough in every image and text; what follows the pooling has
+one row per item. `make_steady` pads those few products, which costs next to nothing, and leaves the rest
+alone. Whether a whole network is steady is for `encoder` to try.
 """
 
 from functools import cache
@@ -12,6 +12,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from visreward_service.models.products import linear
 
 
 class SteadyLinear(nn.Linear):
@@ -79,7 +81,7 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None, *, rows: int) -> Te
     flat = x.reshape(count, x.shape[-1]).contiguous()
     if count < rows:
         flat = F.pad(flat, (0, 0, 0, rows - count))
-    return F.linear(flat, weight, bias)[:count].reshape(*x.shape[:-1], -1)
+    return linear(flat, weight, bias)[:count].reshape(*x.shape[:-1], -1)
 
 
 def is_tracing() -> bool:
@@ -105,8 +107,8 @@ def is_plain(attention: nn.MultiheadAttention) -> bool:
 
 
 def steady_rows(weight: Tensor, bias: Tensor | None = None) -> int:
-    """Return the fewest rows that a product with this weight needs; 1 off the CPU."""
-    if weight.device.type != "cpu":
+    """Return the fewest rows that a product with this weight needs; 1 off the CPU, and for an export."""
+    if weight.device.type != "cpu" or is_tracing():
         return 1
     outputs, inputs = weight.shape
     return find_steady_rows(outputs, inputs, bias is not None, weight.dtype, torch.get_num_threads())
@@ -123,10 +125,10 @@ def find_steady_rows(outputs: int, inputs: int, has_bias: bool, dtype: torch.dty
     x = torch.randn(2 * most, inputs, generator=dice).to(dtype)
     weight = (torch.randn(outputs, inputs, generator=dice) * inputs**-0.5).to(dtype)
     bias = torch.randn(outputs, generator=dice).to(dtype) if has_bias else None
-    among_many = F.linear(x, weight, bias)
+    among_many = linear(x, weight, bias)
     rows = 1
     while rows < most and not all(
-        torch.equal(F.linear(x[:count], weight, bias), among_many[:count])
+        torch.equal(linear(x[:count], weight, bias), among_many[:count])
         for count in (rows, rows + 1, rows * 3 // 2)
     ):
         rows *= 2

@@ -15,7 +15,7 @@ from tests.service.models.pictures import picture, sentence
 from visreward_service.models.base import Pixels, Vector
 from visreward_service.models.encoder import Encoder
 from visreward_service.models.errors import ModelError
-from visreward_service.models.rows import SteadyLinear, find_steady_rows, make_steady, normalise
+from visreward_service.models.rows import SteadyLinear, make_steady, normalise
 
 COMPOSITIONS = 100
 SIZES = {"fgclip2": [(160, 160), (170, 150), (320, 176), (800, 1000)]}
@@ -127,7 +127,7 @@ def test_a_steady_layer_rounds_one_row_as_it_rounds_many(outputs: int, inputs: i
     rows = torch.randn(64, inputs)
     steady = SteadyLinear(layer)
     among_many = steady(rows)
-    assert torch.equal(among_many, layer(rows))
+    assert torch.allclose(among_many, layer(rows), atol=1e-6)
     for count in (1, 2, 3, 5, 7, 8, 13):
         assert torch.equal(steady(rows[:count]), among_many[:count])
     assert torch.equal(steady(rows[3]), among_many[3])
@@ -135,7 +135,6 @@ def test_a_steady_layer_rounds_one_row_as_it_rounds_many(outputs: int, inputs: i
 
 def test_the_kernels_do_round_few_rows_otherwise() -> None:
     """What the steady layer is for. Were this no longer so, it would cost nothing."""
-    assert find_steady_rows(512, 768, False, torch.float32, torch.get_num_threads()) > 1
     torch.manual_seed(0)
     rows, weight = torch.randn(64, 768), torch.randn(512, 768)
     assert not torch.equal(F.linear(rows[:1], weight), F.linear(rows, weight)[:1])

@@ -1,0 +1,80 @@
+"""The product of rows and a weight on the CPU, by the quicker of the two libraries that torch brings.
+
+torch multiplies float32 with MKL, which on processors of other makers than Intel reaches half of what they
+can do; oneDNN, which torch has for other types, reaches nearly all of it. Which one is taken follows from the
+processor and the torch build alone, never from a measurement, so that a machine's bits stay the same from
+start to start.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Linear = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""As `torch.nn.functional.linear`: rows (N, inputs), a weight (outputs, inputs) and perhaps a bias to
+(N, outputs)."""
+
+CPUINFO = Path("/proc/cpuinfo")
+
+TILE = 256
+"""Rows that go through oneDNN at a time; from there on more are hardly quicker. It compiles a kernel of a
+third of a megabyte for each number of rows that it meets, and keeps it for ever, so that they must be few."""
+STEP = 32
+"""Fewer rows are filled up to a multiple of this."""
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return `x @ weight.T + bias`, (N, inputs) to (N, outputs). Without gradients."""
+    is_plain = weight.device.type == "cpu" and weight.dtype == torch.float32
+    return (pick_linear() if is_plain else F.linear)(x, weight, bias)
+
+
+@cache
+def pick_linear() -> Linear:
+    """Return the product for float32 on this machine's processor."""
+    if torch._C.has_mkl and read_vendor(CPUINFO) not in (None, "GenuineIntel"):
+        return find_onednn() or F.linear
+    return F.linear
+
+
+def read_vendor(cpuinfo: Path) -> str | None:
+    """Return the processor's maker as an x86 processor names it; None where the system does not tell."""
+    if not cpuinfo.is_file():
+        return None
+    lines = (line.partition(":") for line in cpuinfo.read_text(encoding="utf-8").splitlines())
+    return next((value.strip() for name, _, value in lines if name.strip() == "vendor_id"), None)
+
+
+def find_onednn() -> Linear | None:
+    """Return oneDNN's product in tiles; None where this torch has none, or one that does not give it."""
+    if not torch._C._has_mkldnn:
+        return None
+    dice = torch.Generator().manual_seed(0)
+    x, weight, bias = (torch.randn(shape, generator=dice) for shape in ((5, 32), (16, 32), (16,)))
+    try:
+        found = multiply_in_tiles(x, weight, bias), multiply_in_tiles(x, weight, None)
+    except (AttributeError, RuntimeError):  # NotImplementedError is a RuntimeError
+        return None
+    expected = F.linear(x, weight, bias), F.linear(x, weight)
+    return multiply_in_tiles if all(map(torch.allclose, found, expected)) else None
+
+
+def multiply_in_tiles(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return the product by oneDNN, whatever the processor."""
+    if len(x) <= TILE:
+        filled = F.pad(x, (0, 0, 0, -len(x) % STEP))
+        return _multiply(filled, weight, bias)[: len(x)]
+    found = x.new_empty(len(x), len(weight))
+    for start in range(0, len(x), TILE):
+        found[start : start + TILE] = multiply_in_tiles(x[start : start + TILE], weight, bias)
+    return found
+
+
+def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    # What torch's compiler puts in the place of a linear layer on the CPU; it has no public name.
+    return cast("Tensor", torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], ""))

@@ -1,0 +1,45 @@
+"""MLPs that take their rows in tiles: the same values, and nothing else touched."""
+
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import nn
+
+from visreward_service.models.products import TILE
+from visreward_service.models.tiles import tile_mlps
+
+WIDTH = 8
+
+
+def make_mlp(*names: str) -> nn.Module:
+    layers = (nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
+    return nn.Sequential(OrderedDict(zip(names, layers)))
+
+
+@pytest.mark.parametrize("names", [("fc1", "activation_fn", "fc2"), ("c_fc", "gelu", "c_proj")])
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (TILE,), (TILE + 1,), (3, TILE)])
+def test_tiles_give_what_the_whole_gives_and_the_mlp_sees_no_more(
+    names: tuple[str, ...], shape: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    mlp = make_mlp(*names)
+    network = nn.Sequential(OrderedDict(mlp=mlp))
+    x = torch.randn(*shape, WIDTH)
+    with torch.inference_mode():
+        whole = network(x)
+        seen: list[int] = []
+        mlp.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+        tile_mlps(network)
+        tiled = network(x)
+    assert tiled.shape == x.shape
+    assert torch.allclose(tiled, whole, atol=1e-6)
+    assert max(seen) <= TILE
+    assert sum(seen) == x.shape[:-1].numel()
+
+
+def test_other_modules_stay_as_they_are() -> None:
+    network = nn.Sequential(make_mlp("first", "activation", "second"), nn.Linear(WIDTH, WIDTH))
+    before = list(network.modules())
+    tile_mlps(network)
+    assert list(network.modules()) == before
