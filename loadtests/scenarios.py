@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from loadtests.bench import Bench
+from loadtests.front import front
 from loadtests.grouped import grouped
 from loadtests.overhead import echo, healthz, rules
 from loadtests.overload import mixed, overload
@@ -12,6 +13,7 @@ from loadtests.verify import verify
 
 SCENARIOS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "grouped": grouped,
+    "front": front,
     "mixed": mixed,
     "overload": overload,
     "healthz": healthz,

@@ -64,6 +64,22 @@ def find_onednn() -> Linear | None:
     return multiply_in_tiles if all(map(torch.allclose, found, expected)) else None
 
 
+def prepare(weight: Tensor, bias: Tensor | None = None) -> None:
+    """Have the kernels compiled that products with this weight may need.
+
+    They would come one by one otherwise, and a process would grow while it meets new numbers of rows.
+    """
+    if weight.device.type == "cpu" and weight.dtype == torch.float32 and pick_linear() is multiply_in_tiles:
+        _compile(*weight.shape, bias is not None)
+
+
+@cache
+def _compile(outputs: int, inputs: int, has_bias: bool) -> None:
+    weight, bias = torch.zeros(outputs, inputs), torch.zeros(outputs) if has_bias else None
+    for num_rows in range(STEP, TILE + 1, STEP):
+        _multiply(torch.zeros(num_rows, inputs), weight, bias)
+
+
 def multiply_in_tiles(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Return the product by oneDNN, whatever the processor."""
     if len(x) <= TILE:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visreward_service.models.products import linear
+from visreward_service.models.products import linear, prepare
 
 
 class SteadyLinear(nn.Linear):
@@ -24,6 +24,7 @@ class SteadyLinear(nn.Linear):
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.weight, self.bias = layer.weight, layer.bias
         self.rows = steady_rows(layer.weight, layer.bias)
+        prepare(layer.weight, layer.bias)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         return multiply(input, self.weight, self.bias, rows=self.rows)
@@ -40,6 +41,7 @@ class SteadyAttention(nn.MultiheadAttention):
         self.embed_dim, self.num_heads, self.batch_first = layer.embed_dim, layer.num_heads, True
         self.in_proj_weight, self.in_proj_bias = layer.in_proj_weight, layer.in_proj_bias
         self.out_proj = layer.out_proj
+        prepare(layer.out_proj.weight, layer.out_proj.bias)
 
     def forward(
         self,
