@@ -8,8 +8,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from visreward.protocol import Code
 from visreward_service.engine.batch import Allowance, Budget, length_bucket, share, take_batch
@@ -78,10 +79,9 @@ class Lane:
         self._preparing = 0
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(limits.max_prepared_images)
-        passes = model.info.passes
-        self._threads = ThreadPoolExecutor(passes, thread_name_prefix=f"encode-{model.info.name}")
-        self._free = asyncio.Semaphore(passes)
+        self._threads = ThreadPoolExecutor(model.info.passes, thread_name_prefix=f"encode-{model.info.name}")
         self._num_running = 0
+        self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._allowances = {"image": Allowance(), "text": Allowance()}
@@ -194,43 +194,59 @@ class Lane:
             job.done.set_result(outcome)
 
     async def _run(self) -> None:
-        # A pass that ends in anything but outcomes ends the loop, and with it the service's readiness.
-        async with asyncio.TaskGroup() as running:
-            while True:
-                await self._wake.wait()
-                await self._free.acquire()
-                if self._preparing and len(self._queue) < self._budget().max_jobs:
-                    await asyncio.sleep(self._limits.max_wait_seconds)
-                batch = self._take()
-                chosen = set(map(id, batch))
-                self._queue = [job for job in self._queue if id(job) not in chosen]
-                if not self._queue:
-                    self._wake.clear()
-                for job in batch:
-                    job.running = True
-                self._num_running += 1
-                running.create_task(self._pass(batch))
+        """Begin passes when jobs come. A pass that ends in anything but outcomes ends the loop, and with it
+        the service's readiness."""
+        while self._failure is None:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._gathers():
+                await asyncio.sleep(self._limits.max_wait_seconds)
+            self._begin()
+        # asyncio lets some exceptions, such as SystemExit, end the whole process.
+        raise RuntimeError("a forward pass ended without outcomes") from self._failure
 
-    async def _pass(self, batch: Sequence[Job]) -> None:
-        """Encode a batch on a thread, and tell who waits for it."""
-        try:
-            if batch:
-                run = asyncio.get_running_loop().run_in_executor
-                for job, outcome in zip(batch, await run(self._threads, self._encode, batch)):
-                    self._settle(job, outcome)
-        finally:
-            self._num_running -= 1
-            self._free.release()
+    def _gathers(self) -> bool:
+        """Whether a pass that could begin waits a little for jobs that are being prepared."""
+        if not self._preparing or not self._queue or self._num_running == self.model.info.passes:
+            return False
+        return len(self._queue) < self._share().max_jobs
+
+    def _begin(self) -> None:
+        """Start passes while there are jobs and free threads."""
+        loop = asyncio.get_running_loop()
+        while self._num_running < self.model.info.passes and (batch := self._take()):
+            chosen = set(map(id, batch))
+            self._queue = [job for job in self._queue if id(job) not in chosen]
+            for job in batch:
+                job.running = True
+            self._num_running += 1
+            self._threads.submit(self._encode, batch).add_done_callback(
+                partial(loop.call_soon_threadsafe, partial(self._end, batch))
+            )
+
+    def _end(self, batch: Sequence[Job], encoding: Future[list[Vector | Fault]]) -> None:
+        """Begin the next pass, and tell who waits for this one: in this order, so that no thread idles until
+        the loop has written their answers."""
+        self._num_running -= 1
+        failure = encoding.exception()
+        if failure is not None:
+            self._failure = failure
+        if failure is not None or self._gathers():
+            self._wake.set()
+        elif self.alive:
+            self._begin()
+        if failure is None:
+            for job, outcome in zip(batch, encoding.result()):
+                self._settle(job, outcome)
 
     def _take(self) -> list[Job]:
-        """Return the jobs of the next pass: where several run at once, its share and not all.
+        """Return the jobs of the next pass; none where nobody waits any more for what woke the loop."""
+        return take_batch(self._queue, self._share()) if self._queue else []
 
-        There are none where nobody waits any more for what woke the loop.
-        """
-        budget = self._budget()
-        if self._queue and self.model.info.passes > 1:
-            budget = share(self._queue, budget, self.model.info.passes, self._num_running)
-        return take_batch(self._queue, budget)
+    def _share(self) -> Budget:
+        """Return what the next pass may hold: where several run at once, its share and not all."""
+        budget, passes = self._budget(), self.model.info.passes
+        return share(self._queue, budget, passes, self._num_running) if passes > 1 else budget
 
     def _budget(self) -> Budget:
         kind = self._queue[0].kind[0] if self._queue else "text"

@@ -200,6 +200,48 @@ async def test_the_lane_lives_on_where_all_that_waited_is_given_up(passes: int) 
     assert model.batches == [[7]]
 
 
+class Telling(MockModel):
+    """Tells when its second pass has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second = threading.Event()
+
+    def encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
+        if self.batches:
+            self.second.set()
+        return super().encode_texts(batch, branch)
+
+
+async def test_the_next_pass_does_not_wait_for_the_answers_of_the_last() -> None:
+    model = Telling()
+    async with lane_of(model, max_texts=1) as lane:
+        tickets = [ask(lane, number) for number in (1, 2)]
+        begun: list[bool] = []
+        tickets[0].job.done.add_done_callback(lambda _: begun.append(model.second.wait(5)))
+        assert [await value(ticket) for ticket in tickets] == [1, 2]
+    assert begun == [True]
+
+
+class Leaving(MockModel):
+    """Ends its thread, as a defect of a library may."""
+
+    def encode_texts(self, batch: Sequence[Tokens], branch: str) -> list[Vector]:
+        raise SystemExit(3)
+
+
+async def test_a_pass_that_ends_without_outcomes_stops_the_lane_which_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with lane_of(Leaving()) as lane:
+        ticket = ask(lane, 1)
+        while lane.alive:
+            await asyncio.sleep(0.01)
+        assert lane.trouble == "the loop of model mock has stopped"
+    assert await value(ticket) is Code.MODEL_FAILED
+    assert "the loop of a model has stopped" in caplog.messages
+
+
 async def test_an_image_that_cannot_be_prepared_fails_alone() -> None:
     async def broken() -> Pixels:
         raise Fault(Code.IMAGE_INVALID, "damaged")
