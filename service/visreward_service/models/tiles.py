@@ -4,6 +4,9 @@ Between the two linear layers of a block's MLP lies the largest tensor of a pass
 core's cache, and a pass needs megabytes where it would need tens of them.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -14,28 +17,22 @@ MLPS = ({"fc1", "activation_fn", "fc2"}, {"c_fc", "gelu", "c_proj"})
 """What the layers of an MLP are called, by transformers and by open_clip."""
 
 
-class Tiled(nn.Module):
-    """A module that makes a row of each row, of the same width, applied to a tile after the other."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return what the module makes of (..., width)."""
-        if is_tracing():
-            whole: Tensor = self.module(x)
-            return whole
-        rows = x.reshape(-1, x.shape[-1])
-        found = torch.empty_like(rows)
-        for start in range(0, len(rows), TILE):
-            found[start : start + TILE] = self.module(rows[start : start + TILE])
-        return found.view(x.shape)
-
-
 def tile_mlps(module: nn.Module) -> None:
-    """Have the MLPs inside the module take their rows in tiles."""
-    for block in list(module.modules()):
-        for name, child in list(block.named_children()):
-            if dict(child.named_children()).keys() in MLPS:
-                setattr(block, name, Tiled(child))
+    """Have the MLPs inside the module take their rows in tiles.
+
+    The modules stay: libraries look for layers in them, and parameters keep their names.
+    """
+    for block in module.modules():
+        if dict(block.named_children()).keys() in MLPS:
+            block.forward = partial(apply_to_tiles, block.forward)
+
+
+def apply_to_tiles(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return what a function that makes a row of each row, of the same width, makes of (..., width)."""
+    if is_tracing():
+        return function(x)
+    rows = x.reshape(-1, x.shape[-1])
+    found = torch.empty_like(rows)
+    for start in range(0, len(rows), TILE):
+        found[start : start + TILE] = function(rows[start : start + TILE])
+    return found.view(x.shape)
