@@ -6,9 +6,7 @@ queued requests would cost more, and could take from the service no more than th
 """
 
 import asyncio
-import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,8 +14,7 @@ from pathlib import Path
 
 from loadtests.bench import Bench
 from loadtests.grouped import send_pairs, timed_score
-from loadtests.http import fire
-from loadtests.overhead import ITEMS, RULE_REQUESTS, check, rule_body
+from loadtests.overhead import rule_bodies, send_rules
 from loadtests.results import Row
 from loadtests.service import free_port, running
 from loadtests.traffic import build_step
@@ -25,7 +22,6 @@ from visreward import RewardClient
 
 CHUNK = 2**18
 """Bytes passed on at a time."""
-CALLERS = 8
 
 
 def front(bench: Bench) -> list[Row]:
@@ -49,11 +45,7 @@ def run_turn(bench: Bench, seed: int) -> Iterator[tuple[str, float]]:
         yield "grpo", step.num_items / timed_score(bench, client, step).seconds
     single = build_step(seed + 100, num_images=bench.num_images, group_size=bench.group_size)
     yield "pairs", single.num_items / send_pairs(bench, single).seconds
-    bodies = [rule_body(RULE_REQUESTS * seed + number) for number in range(RULE_REQUESTS)]
-    started = time.perf_counter()
-    answers = asyncio.run(fire(bench.port, bodies, callers=CALLERS))
-    yield "rules", ITEMS * len(bodies) / (time.perf_counter() - started)
-    check(answers)
+    yield "rules", send_rules(bench, rule_bodies(seed))
 
 
 @contextmanager
@@ -62,7 +54,7 @@ def relaying(bench: Bench) -> Iterator[Bench]:
     port = free_port()
     command = [sys.executable, "-m", "loadtests.front", str(port), str(bench.port)]
     root = {"PYTHONPATH": str(Path(__file__).parents[1])}
-    with running(command, f"http://127.0.0.1:{port}", "/readyz", environ={**os.environ, **root}) as url:
+    with running(command, f"http://127.0.0.1:{port}", "/readyz", environ=root) as url:
         yield replace(bench, url=url)
 
 

@@ -32,17 +32,28 @@ def rules(bench: Bench) -> list[Row]:
     """`rules`: 64 items of `pebr-r1/stage2` a request, eight requests in flight, no model."""
     served = []
     for turn in range(bench.repeats):
-        bodies = [rule_body(turn * RULE_REQUESTS + number) for number in range(RULE_REQUESTS)]
-        started = time.perf_counter()
-        answers = asyncio.run(fire(bench.port, bodies, callers=8))
-        served.append(ITEMS * len(bodies) / (time.perf_counter() - started))
-        check(answers)
+        bodies = rule_bodies(turn)
+        served.append(send_rules(bench, bodies))
     items = [item for body in bodies for item in orjson.loads(body)["items"]]
     direct = max(timed(lambda: grade_directly(items[:512]), 512) for _ in range(bench.repeats))
     return [
         Row("rules", "visreward over HTTP", max(served), aim="≥ 5,000 items/s"),
         Row("rules", "visreward over HTTP", max(served), "math_verify called one by one", direct),
     ]
+
+
+def rule_bodies(turn: int) -> list[bytes]:
+    """Return the requests of a turn, which no other turn has."""
+    return [rule_body(turn * RULE_REQUESTS + number) for number in range(RULE_REQUESTS)]
+
+
+def send_rules(bench: Bench, bodies: list[bytes]) -> float:
+    """Return the items per second of requests to rules, eight in flight."""
+    started = time.perf_counter()
+    answers = asyncio.run(fire(bench.port, bodies, callers=8))
+    rate = ITEMS * len(bodies) / (time.perf_counter() - started)
+    check(answers)
+    return rate
 
 
 def rule_body(seed: int) -> bytes:

@@ -234,12 +234,7 @@ def infinity(python: str, checkpoint: Path, port: int) -> list[str]:
 
 BARE = Peer("bare forward", "groups", PLAIN, as_program("bare"))
 PEERS = {
-    "bare-onednn": Peer(
-        "bare forward, by oneDNN",
-        "groups",
-        PLAIN,
-        as_program("bare", "onednn"),
-    ),
+    "bare-onednn": Peer("bare forward, by oneDNN", "groups", PLAIN, as_program("bare", "onednn")),
     "litserve": Peer(
         "LitServe, group API", "groups", PLAIN, as_server(program("litserve_server"), "/health", send_group)
     ),

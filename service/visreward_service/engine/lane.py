@@ -231,13 +231,14 @@ class Lane:
         failure = encoding.exception()
         if failure is not None:
             self._failure = failure
-        if failure is not None or self._gathers():
+            self._wake.set()
+            return
+        if self._gathers():
             self._wake.set()
         elif self.alive:
             self._begin()
-        if failure is None:
-            for job, outcome in zip(batch, encoding.result()):
-                self._settle(job, outcome)
+        for job, outcome in zip(batch, encoding.result()):
+            self._settle(job, outcome)
 
     def _take(self) -> list[Job]:
         """Return the jobs of the next pass; none where nobody waits any more for what woke the loop."""
@@ -249,7 +250,7 @@ class Lane:
         return share(self._queue, budget, passes, self._num_running) if passes > 1 else budget
 
     def _budget(self) -> Budget:
-        kind = self._queue[0].kind[0] if self._queue else "text"
+        kind = self._queue[0].kind[0]
         return self._allowances[kind].of(self._whole_budget(kind))
 
     def _whole_budget(self, kind: str) -> Budget:

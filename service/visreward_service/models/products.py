@@ -30,8 +30,12 @@ STEP = 32
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return `x @ weight.T + bias`, (N, inputs) to (N, outputs). Without gradients."""
+    return _linear_for(weight)(x, weight, bias)
+
+
+def _linear_for(weight: Tensor) -> Linear:
     is_plain = weight.device.type == "cpu" and weight.dtype == torch.float32
-    return (pick_linear() if is_plain else F.linear)(x, weight, bias)
+    return pick_linear() if is_plain else F.linear
 
 
 @cache
@@ -70,7 +74,7 @@ def prepare(weight: Tensor, bias: Tensor | None = None) -> None:
 
     They would come one by one otherwise, and a process would grow while it meets new numbers of rows.
     """
-    if weight.device.type == "cpu" and weight.dtype == torch.float32 and pick_linear() is multiply_in_tiles:
+    if _linear_for(weight) is multiply_in_tiles:
         _compile(*weight.shape, bias is not None)
 
 
@@ -83,15 +87,23 @@ def _compile(outputs: int, inputs: int, has_bias: bool) -> None:
 
 def multiply_in_tiles(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Return the product by oneDNN, whatever the processor."""
-    if len(x) <= TILE:
-        filled = F.pad(x, (0, 0, 0, -len(x) % STEP))
-        return _multiply(filled, weight, bias)[: len(x)]
-    found = x.new_empty(len(x), len(weight))
-    for start in range(0, len(x), TILE):
-        found[start : start + TILE] = multiply_in_tiles(x[start : start + TILE], weight, bias)
+    return in_tiles(lambda rows: _multiply(rows, weight, bias), x, len(weight))
+
+
+def in_tiles(function: Callable[[Tensor], Tensor], rows: Tensor, width: int) -> Tensor:
+    """Return what a function that makes a row of each row makes of (N, inputs), a tile after the other: (N,
+    width)."""
+    if len(rows) <= TILE:
+        return function(rows)
+    found = rows.new_empty(len(rows), width)
+    for start in range(0, len(rows), TILE):
+        found[start : start + TILE] = function(rows[start : start + TILE])
     return found
 
 
 def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    missing = -len(x) % STEP
+    filled = F.pad(x, (0, 0, 0, missing)) if missing else x  # to pad by nothing is to copy
     # What torch's compiler puts in the place of a linear layer on the CPU; it has no public name.
-    return cast("Tensor", torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], ""))
+    found = torch.ops.mkldnn._linear_pointwise(filled, weight, bias, "none", [], "")
+    return cast("Tensor", found)[: len(x)]

@@ -7,10 +7,9 @@ core's cache, and a pass needs megabytes where it would need tens of them.
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
-from visreward_service.models.products import TILE
+from visreward_service.models.products import in_tiles
 from visreward_service.models.rows import is_tracing
 
 MLPS = ({"fc1", "activation_fn", "fc2"}, {"c_fc", "gelu", "c_proj"})
@@ -31,8 +30,4 @@ def apply_to_tiles(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Return what a function that makes a row of each row, of the same width, makes of (..., width)."""
     if is_tracing():
         return function(x)
-    rows = x.reshape(-1, x.shape[-1])
-    found = torch.empty_like(rows)
-    for start in range(0, len(rows), TILE):
-        found[start : start + TILE] = function(rows[start : start + TILE])
-    return found.view(x.shape)
+    return in_tiles(function, x.reshape(-1, x.shape[-1]), x.shape[-1]).view(x.shape)
