@@ -9,8 +9,9 @@ INSTALLED := $(VENV)/.installed
 serve: $(INSTALLED)
 	$(BIN)/visreward serve
 
+# Two processes: much of the suite waits, and two cores are what it may count on.
 test: $(INSTALLED) lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow

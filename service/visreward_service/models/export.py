@@ -18,6 +18,7 @@ from visreward_service.models.errors import ModelError
 from visreward_service.models.exported import ImageHalf, TextHalf, trial_images, trial_texts
 from visreward_service.models.formats import OUTPUT, Batch, Format, Run, quiet
 from visreward_service.models.load import load_local
+from visreward_service.models.rows import unpack
 from visreward_service.models.settings import ModelSettings
 
 TOLERANCE = 1e-4
@@ -70,6 +71,7 @@ def export_model(
     here = settings.model_copy(update={"backend": "local", "triton": None})
     encoder = load_local(name, file_format.settings(here))
     assert isinstance(encoder, Encoder)  # noqa: S101 - every kind is one
+    unpack(encoder.module)
     halves = list(_halves(name, encoder))
     there = [half.name for half in halves if (out / half.name).exists()]
     if there and not overwrite:

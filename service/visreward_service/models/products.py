@@ -24,13 +24,25 @@ CPUINFO = Path("/proc/cpuinfo")
 TILE = 256
 """Rows that go through oneDNN at a time; from there on more are hardly quicker. It compiles a kernel of a
 third of a megabyte for each number of rows that it meets, and keeps it for ever, so that they must be few."""
-STEP = 32
+STEP = 16
 """Fewer rows are filled up to a multiple of this."""
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return `x @ weight.T + bias`, (N, inputs) to (N, outputs). Without gradients."""
+    """Return `x @ weight.T + bias`, (N, inputs) to (N, outputs). Without gradients.
+
+    The weight may be packed.
+    """
     return _linear_for(weight)(x, weight, bias)
+
+
+def pack(weight: Tensor) -> Tensor:
+    """Return a weight in the order in which oneDNN reads it, where products go through oneDNN; else itself.
+
+    It orders a weight anew for every product otherwise, which few rows do not repay. The product's bits are
+    the same. Nothing but `linear` and `to_dense` takes what comes back.
+    """
+    return _reorder(weight.detach()) if _linear_for(weight) is multiply_in_tiles else weight
 
 
 def _linear_for(weight: Tensor) -> Linear:
@@ -61,7 +73,7 @@ def find_onednn() -> Linear | None:
     dice = torch.Generator().manual_seed(0)
     x, weight, bias = (torch.randn(shape, generator=dice) for shape in ((5, 32), (16, 32), (16,)))
     try:
-        found = multiply_in_tiles(x, weight, bias), multiply_in_tiles(x, weight, None)
+        found = multiply_in_tiles(x, weight, bias), multiply_in_tiles(x, _reorder(weight), None)
     except (AttributeError, RuntimeError):  # NotImplementedError is a RuntimeError
         return None
     expected = F.linear(x, weight, bias), F.linear(x, weight)
@@ -70,7 +82,7 @@ def find_onednn() -> Linear | None:
 
 
 def prepare(weight: Tensor, bias: Tensor | None = None) -> None:
-    """Have the kernels compiled that products with this weight may need.
+    """Have the kernels compiled that products with this weight, packed, may need.
 
     They would come one by one otherwise, and a process would grow while it meets new numbers of rows.
     """
@@ -80,9 +92,13 @@ def prepare(weight: Tensor, bias: Tensor | None = None) -> None:
 
 @cache
 def _compile(outputs: int, inputs: int, has_bias: bool) -> None:
-    weight, bias = torch.zeros(outputs, inputs), torch.zeros(outputs) if has_bias else None
+    weight, bias = _reorder(torch.zeros(outputs, inputs)), torch.zeros(outputs) if has_bias else None
     for num_rows in range(STEP, TILE + 1, STEP):
         _multiply(torch.zeros(num_rows, inputs), weight, bias)
+
+
+def _reorder(weight: Tensor) -> Tensor:
+    return cast("Tensor", torch.ops.mkldnn._reorder_linear_weight(weight, TILE))
 
 
 def multiply_in_tiles(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -104,6 +120,7 @@ def in_tiles(function: Callable[[Tensor], Tensor], rows: Tensor, width: int) -> 
 def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     missing = -len(x) % STEP
     filled = F.pad(x, (0, 0, 0, missing)) if missing else x  # to pad by nothing is to copy
-    # What torch's compiler puts in the place of a linear layer on the CPU; it has no public name.
+    # What torch's compiler puts in the place of a linear layer on the CPU; neither this nor the ordering of a
+    # weight has a public name.
     found = torch.ops.mkldnn._linear_pointwise(filled, weight, bias, "none", [], "")
     return cast("Tensor", found)[: len(x)]

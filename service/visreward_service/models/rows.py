@@ -6,6 +6,7 @@ one row per item. `make_steady` pads those few products, which costs next to not
 alone. Whether a whole network is steady is for `encoder` to try.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import cast
 
@@ -13,18 +14,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visreward_service.models.products import linear, prepare
+from visreward_service.models.products import linear, pack, prepare
 
 
 class SteadyLinear(nn.Linear):
-    """A linear layer that never multiplies fewer than `rows` rows."""
+    """A linear layer that never multiplies fewer than `rows` rows, by a weight that is packed once.
 
-    def __init__(self, layer: nn.Linear) -> None:
+    `unpack` the module that holds it before it is exported, or its state dict is taken elsewhere.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         nn.Module.__init__(self)
-        self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.weight, self.bias = layer.weight, layer.bias
-        self.rows = steady_rows(layer.weight, layer.bias)
-        prepare(layer.weight, layer.bias)
+        self.out_features, self.in_features = weight.shape
+        self.weight = nn.Parameter(pack(weight), requires_grad=False)
+        self.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
+        self.rows = steady_rows(weight, bias)
+        prepare(weight, bias)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         return multiply(input, self.weight, self.bias, rows=self.rows)
@@ -39,9 +44,8 @@ class SteadyAttention(nn.MultiheadAttention):
     def __init__(self, layer: nn.MultiheadAttention) -> None:
         nn.Module.__init__(self)
         self.embed_dim, self.num_heads, self.batch_first = layer.embed_dim, layer.num_heads, True
-        self.in_proj_weight, self.in_proj_bias = layer.in_proj_weight, layer.in_proj_bias
-        self.out_proj = layer.out_proj
-        prepare(layer.out_proj.weight, layer.out_proj.bias)
+        self.in_projs = nn.ModuleList(SteadyLinear(weight, bias) for weight, bias in _in_projections(layer))
+        self.out_proj = SteadyLinear(layer.out_proj.weight, layer.out_proj.bias)  # type: ignore[assignment]
 
     def forward(
         self,
@@ -63,13 +67,19 @@ class SteadyAttention(nn.MultiheadAttention):
 
 def attend(attention: nn.MultiheadAttention, queries: Tensor, states: Tensor, mask: Tensor | None) -> Tensor:
     """Return what `attention(queries, states, states)` returns, (B, Q, D)."""
-    weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
-    rows = steady_rows(weights[0], biases[0])
-    inputs = (queries, states, states)
-    projected = [multiply(x, weight, bias, rows=rows) for x, weight, bias in zip(inputs, weights, biases)]
+    inputs = queries, states, states
+    if isinstance(attention, SteadyAttention):
+        projected = [project(x) for project, x in zip(attention.in_projs, inputs)]
+    else:
+        projected = [F.linear(x, *each) for each, x in zip(_in_projections(attention), inputs)]
     q, k, v = (x.reshape(*x.shape[:2], attention.num_heads, -1).transpose(1, 2) for x in projected)
     mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
-    return multiply(mixed, attention.out_proj.weight, attention.out_proj.bias, rows=rows)
+    return cast("Tensor", attention.out_proj(mixed))
+
+
+def _in_projections(attention: nn.MultiheadAttention) -> Iterator[tuple[Tensor, Tensor]]:
+    """Return weight and bias of queries, keys and values."""
+    return zip(attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3))
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None, *, rows: int) -> Tensor:
@@ -95,11 +105,18 @@ def make_steady(module: nn.Module) -> None:
     """Replace linear and attention layers inside the module by steady ones over the same parameters."""
     for name, child in module.named_children():
         if type(child) is nn.Linear:
-            setattr(module, name, SteadyLinear(child))
+            setattr(module, name, SteadyLinear(child.weight, child.bias))
         elif type(child) is nn.MultiheadAttention and child.batch_first and is_plain(child):
             setattr(module, name, SteadyAttention(child))
         else:
             make_steady(child)
+
+
+def unpack(module: nn.Module) -> None:
+    """Give steady layers inside the module weights again that all of torch takes."""
+    for layer in module.modules():
+        if isinstance(layer, SteadyLinear) and layer.weight.is_mkldnn:
+            layer.weight = nn.Parameter(layer.weight.to_dense(), requires_grad=False)
 
 
 def is_plain(attention: nn.MultiheadAttention) -> bool:

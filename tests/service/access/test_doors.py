@@ -135,7 +135,9 @@ async def test_a_key_opens_every_door(guarded: Service) -> None:
             assert (await client.score([{**item(1), "images": []}], recipe=RULES)).rewards == [1.0]
 
 
-@pytest.mark.parametrize("credentials", [f":{ALL}", f"lab:{ALL}", ALL])
+@pytest.mark.parametrize(
+    "credentials", [f":{ALL}", f"lab:{ALL}", ALL], ids=["as password", "with a name", "as name"]
+)
 async def test_a_client_that_knows_a_url_alone_shows_its_key_in_it(
     guarded: Service, credentials: str
 ) -> None:

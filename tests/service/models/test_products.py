@@ -64,7 +64,7 @@ def test_kernels_are_compiled_for_few_numbers_of_rows() -> None:
         check=True,
     ).stdout
     compiled = re.findall(r"create:cache_miss.*\bmb(\d+)ic48oc24\b", told)
-    assert len(compiled) == len(set(compiled)) == 8
+    assert len(compiled) == len(set(compiled)) == 16
     assert max(map(int, compiled)) == TILE
 
 

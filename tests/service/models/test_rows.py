@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from tests.service.models.conftest import MAKERS, Pairs
 from tests.service.models.pictures import picture, sentence
-from visreward_service.models.base import Pixels, Vector
+from visreward_service.models.base import Pixels, Tokens, Vector
 from visreward_service.models.encoder import Encoder
 from visreward_service.models.errors import ModelError
-from visreward_service.models.rows import SteadyLinear, make_steady, normalise
+from visreward_service.models.rows import SteadyLinear, make_steady, normalise, unpack
 
 COMPOSITIONS = 100
 SIZES = {"fgclip2": [(160, 160), (170, 150), (320, 176), (800, 1000)]}
@@ -61,7 +61,8 @@ def test_packed_texts_are_those_padded_to_their_longest_but_for_rounding(pairs: 
     assert model.info.packs_texts
     texts = [sentence(num_words, seed=num_words) for num_words in (3, 12, 12, 20, 60)]
     for branch in model.info.branches:
-        tokens = model.prepare_texts(texts, branch)
+        end = model.parts.readers[branch].end
+        tokens = [*model.prepare_texts(texts, branch), Tokens((end,), 1), Tokens((5, 6, end), 3)]
         longest = max(len(one.ids) for one in tokens)
         padded = torch.tensor([[*one.ids, *[model.parts.pad] * (longest - len(one.ids))] for one in tokens])
         rows = np.stack(model.encode_texts(tokens, branch))
@@ -125,7 +126,7 @@ def test_a_steady_layer_rounds_one_row_as_it_rounds_many(outputs: int, inputs: i
     torch.manual_seed(0)
     layer = nn.Linear(inputs, outputs)
     rows = torch.randn(64, inputs)
-    steady = SteadyLinear(layer)
+    steady = SteadyLinear(layer.weight, layer.bias)
     among_many = steady(rows)
     assert torch.allclose(among_many, layer(rows), atol=1e-6)
     for count in (1, 2, 3, 5, 7, 8, 13):
@@ -160,12 +161,18 @@ def test_rows_that_depend_on_their_batch_are_told_or_refused_where_determinism_i
         Crowd(replace(parts, deterministic=True))
 
 
-def test_make_steady_keeps_parameters_and_their_names() -> None:
+def test_steady_layers_have_their_weights_and_bits_again_when_they_are_unpacked() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.GELU(), nn.Linear(4, 2, bias=False)))
-    before = {name: parameter.data_ptr() for name, parameter in network.named_parameters()}
+    before = {name: parameter.clone() for name, parameter in network.named_parameters()}
     make_steady(network)
-    assert {name: parameter.data_ptr() for name, parameter in network.named_parameters()} == before
     assert sum(isinstance(module, SteadyLinear) for module in network.modules()) == 2
+    x = torch.randn(5, 4)
+    packed = network(x)
+    unpack(network)
+    assert torch.equal(network(x), packed)
+    after = dict(network.named_parameters())
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
 
 
 def test_a_row_without_length_becomes_nan_and_not_a_direction() -> None:

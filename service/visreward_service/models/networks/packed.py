@@ -42,86 +42,108 @@ def encode_packed(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layout:
-    """Where the tokens of texts lie: in N rows, of which texts share those that they begin with."""
+    """Where the tokens of texts lie: in N rows, first the F that texts begin with, then the rest of each."""
 
-    lengths: list[int]
     ids: Tensor
     """Of each row, (N,)."""
     places: Tensor
     """Of each row, in its text, (N,)."""
-    rows: Tensor
-    """Of each token of each text, (T,)."""
-    tokens: Tensor
-    """Of each row, one of its tokens among those of all texts, (N,)."""
+    firsts: Tensor
+    """The row of each text's first token, (B,), below F."""
+    lasts: Tensor
+    """The row of each text's last token, (B,)."""
+    num_firsts: int
+    """F."""
+    lengths: list[int]
 
 
 def _lay_out(texts: Sequence[Sequence[int]], device: torch.device) -> _Layout:
-    ids: list[int] = []
-    places: list[int] = []
-    rows: list[int] = []
-    tokens: list[int] = []
-    beginnings: dict[int, int] = {}
+    beginnings = {token: row for row, token in enumerate(dict.fromkeys(text[0] for text in texts))}
+    ids = [*beginnings]
+    places = [0] * len(ids)
+    firsts, lasts = [], []
     for text in texts:
-        for place, token in enumerate(text):
-            row = beginnings.setdefault(token, len(ids)) if place == 0 else len(ids)
-            if row == len(ids):
-                ids.append(token)
-                places.append(place)
-                tokens.append(len(rows))
-            rows.append(row)
-    laid = [torch.tensor(numbers, device=device) for numbers in (ids, places, rows, tokens)]
-    lengths = [len(text) for text in texts]
-    return _Layout(lengths=lengths, ids=laid[0], places=laid[1], rows=laid[2], tokens=laid[3])
+        ids.extend(text[1:])
+        places.extend(range(1, len(text)))
+        firsts.append(beginnings[text[0]])
+        lasts.append(len(ids) - 1 if len(text) > 1 else firsts[-1])
+    laid = [torch.tensor(numbers, device=device) for numbers in (ids, places, firsts, lasts)]
+    return _Layout(
+        ids=laid[0],
+        places=laid[1],
+        firsts=laid[2],
+        lasts=laid[3],
+        num_firsts=len(beginnings),
+        lengths=[len(text) for text in texts],
+    )
 
 
 def _run(layer: Any, hidden: Tensor, layout: _Layout) -> Tensor:
     """One layer on the rows of all texts, (N, width)."""
     normed = layer.layer_norm1(hidden)
     attention = layer.self_attn
-    projections = attention.q_proj, attention.k_proj, attention.v_proj
-    projected = [project(normed)[layout.rows] for project in projections]
-    mixed = []
-    for first, _, count, length in _runs(layout.lengths):
-        rows = slice(first, first + count * length)
-        q, k, v = (_heads(each[rows], count, attention.num_heads) for each in projected)
-        found = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        mixed.append(found.transpose(1, 2).reshape(count * length, -1))
-    return _finish(layer, hidden, torch.cat(mixed)[layout.tokens])
+    projected = [project(normed) for project in (attention.q_proj, attention.k_proj, attention.v_proj)]
+    mixed = torch.empty_like(normed)
+    # A first token attends to itself alone.
+    mixed[: layout.num_firsts] = projected[-1][: layout.num_firsts]
+    for run in _runs(layout):
+        q, k, v = (run.heads(each, attention.num_heads) for each in projected)
+        found = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
+        mixed[run.rest].view(run.count, -1, *found.shape[2:]).copy_(found[:, 1:])
+    return _finish(layer, hidden, mixed)
 
 
 def _run_last(layer: Any, hidden: Tensor, layout: _Layout) -> Tensor:
     """One layer on the rows of all texts, of which only each text's last comes out, (B, width)."""
-    lengths = torch.tensor(layout.lengths, device=hidden.device)
-    ends = layout.rows[lengths.cumsum(0) - 1]
     normed = layer.layer_norm1(hidden)
     attention = layer.self_attn
-    queries = attention.q_proj(normed[ends])
-    keys, values = (project(normed)[layout.rows] for project in (attention.k_proj, attention.v_proj))
-    mixed = []
-    for first, place, count, length in _runs(layout.lengths):
-        rows = slice(first, first + count * length)
-        q = _heads(queries[place : place + count], count, attention.num_heads)
-        k, v = (_heads(each[rows], count, attention.num_heads) for each in (keys, values))
-        found = F.scaled_dot_product_attention(q, k, v)
-        mixed.append(found.transpose(1, 2).reshape(count, -1))
-    return _finish(layer, hidden[ends], torch.cat(mixed))
+    queries = attention.q_proj(normed[layout.lasts])
+    projected = attention.k_proj(normed), attention.v_proj(normed)
+    mixed = torch.empty_like(queries)
+    for run in _runs(layout):
+        q = _heads(queries[run.texts, None], attention.num_heads)
+        k, v = (run.heads(each, attention.num_heads) for each in projected)
+        mixed[run.texts] = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(1)
+    return _finish(layer, hidden[layout.lasts], mixed)
 
 
 def _finish(layer: Any, hidden: Tensor, mixed: Tensor) -> Tensor:
-    hidden = hidden + layer.self_attn.out_proj(mixed)
-    result: Tensor = hidden + layer.mlp(layer.layer_norm2(hidden))
-    return result
+    # In place: what a sum costs is memory, not arithmetic.
+    hidden += layer.self_attn.out_proj(mixed)
+    hidden += layer.mlp(layer.layer_norm2(hidden))
+    return hidden
 
 
-def _heads(rows: Tensor, count: int, num_heads: int) -> Tensor:
-    """(count * T, width) to (count, heads, T, width / heads)."""
-    return rows.reshape(count, -1, num_heads, rows.shape[-1] // num_heads).transpose(1, 2)
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Texts of one length, side by side."""
+
+    texts: slice
+    rest: slice
+    """Their rows, but for the first of each."""
+    firsts: Tensor
+    """The row of each text's first token."""
+
+    @property
+    def count(self) -> int:
+        return len(self.firsts)
+
+    def heads(self, rows: Tensor, num_heads: int) -> Tensor:
+        """Return the texts' rows of (N, width) as (count, heads, T, width / heads)."""
+        rest = rows[self.rest].view(self.count, -1, rows.shape[-1])
+        return _heads(torch.cat([rows[self.firsts, None], rest], dim=1), num_heads)
 
 
-def _runs(lengths: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
-    """Yield first row, first text, number of texts and length of each run of equal lengths."""
-    row = place = 0
-    for length, run in groupby(lengths):
-        count = len(list(run))
-        yield row, place, count, length
-        row, place = row + count * length, place + count
+def _heads(rows: Tensor, num_heads: int) -> Tensor:
+    """(count, T, width) to (count, heads, T, width / heads)."""
+    return rows.reshape(*rows.shape[:2], num_heads, rows.shape[-1] // num_heads).transpose(1, 2)
+
+
+def _runs(layout: _Layout) -> Iterator[_Run]:
+    text, row = 0, layout.num_firsts
+    for length, equals in groupby(layout.lengths):
+        count = len(list(equals))
+        rows = count * (length - 1)
+        texts = slice(text, text + count)
+        yield _Run(texts, slice(row, row + rows), layout.firsts[texts])
+        text, row = text + count, row + rows
