@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from visreward_service.models.networks.heads import split_heads
 from visreward_service.models.products import linear, pack, prepare
 
 
@@ -71,8 +72,11 @@ def attend(attention: nn.MultiheadAttention, queries: Tensor, states: Tensor, ma
     if isinstance(attention, SteadyAttention):
         projected = [project(x) for project, x in zip(attention.in_projs, inputs)]
     else:
-        projected = [F.linear(x, *each) for each, x in zip(_in_projections(attention), inputs)]
-    q, k, v = (x.reshape(*x.shape[:2], attention.num_heads, -1).transpose(1, 2) for x in projected)
+        projected = [
+            multiply(x, weight, bias, rows=steady_rows(weight, bias))
+            for (weight, bias), x in zip(_in_projections(attention), inputs)
+        ]
+    q, k, v = (split_heads(x, attention.num_heads) for x in projected)
     mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
     return cast("Tensor", attention.out_proj(mixed))
 
@@ -102,7 +106,7 @@ def is_tracing() -> bool:
 
 
 def make_steady(module: nn.Module) -> None:
-    """Replace linear and attention layers inside the module by steady ones over the same parameters."""
+    """Replace linear and attention layers inside the module by steady ones of the same weights."""
     for name, child in module.named_children():
         if type(child) is nn.Linear:
             setattr(module, name, SteadyLinear(child.weight, child.bias))
@@ -142,7 +146,7 @@ def find_steady_rows(outputs: int, inputs: int, has_bias: bool, dtype: torch.dty
     most = 16 * max(num_threads, 4)
     dice = torch.Generator().manual_seed(0)
     x = torch.randn(2 * most, inputs, generator=dice).to(dtype)
-    weight = (torch.randn(outputs, inputs, generator=dice) * inputs**-0.5).to(dtype)
+    weight = pack((torch.randn(outputs, inputs, generator=dice) * inputs**-0.5).to(dtype))
     bias = torch.randn(outputs, generator=dice).to(dtype) if has_bias else None
     among_many = linear(x, weight, bias)
     rows = 1

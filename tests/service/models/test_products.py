@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from visreward_service.models.products import TILE, find_onednn, linear, multiply_in_tiles, read_vendor
+from visreward_service.models.products import TILE, find_onednn, linear, multiply_in_tiles, pack, read_vendor
 
 SIZES = [(512, 512), (2048, 512), (512, 2048), (768, 768), (3072, 768), (768, 3072), (24, 48), (33, 17)]
 """Outputs and inputs: those of a ViT-B/32's towers, and small ones."""
@@ -48,6 +48,15 @@ def test_a_row_has_the_same_bits_among_however_many(outputs: int, inputs: int) -
         for start in (0, 50):
             rows = slice(start, start + num_rows)
             assert torch.equal(multiply_in_tiles(x[rows], weight, bias), among_many[rows])
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), SIZES)
+def test_a_packed_weight_gives_the_bits_of_the_plain_one(outputs: int, inputs: int) -> None:
+    x, weight, bias = draw(NUM_ROWS[-1], outputs, inputs)
+    packed = pack(weight)
+    for num_rows in NUM_ROWS:
+        assert torch.equal(linear(x[:num_rows], packed, bias), linear(x[:num_rows], weight, bias))
+    assert torch.equal(packed.to_dense(), weight)
 
 
 def test_kernels_are_compiled_for_few_numbers_of_rows() -> None:

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 # The schemas come before transformers, whose CLIP classes import torchvision.
 from visreward import torchvision_schemas  # noqa: F401
+from visreward_service.models.networks.heads import split_heads
 from visreward_service.models.networks.packed import encode_packed
 
 from transformers import CLIPConfig, CLIPModel  # isort: skip
@@ -259,11 +260,6 @@ def run_block(
         values = values.transpose(1, 2).flatten(2)
     hidden = hidden[:, :num_queries] + attention.out_proj(values)
     return cast("Tensor", hidden + block.mlp(block.layer_norm2(hidden)))
-
-
-def split_heads(states: Tensor, num_heads: int) -> Tensor:
-    """(B, T, width) to (B, heads, T, width / heads)."""
-    return states.reshape(*states.shape[:2], num_heads, -1).transpose(1, 2)
 
 
 def stretch_positions(table: Tensor, kept: int = KEPT_POSITIONS) -> Tensor:

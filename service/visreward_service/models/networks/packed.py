@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from visreward_service.models.networks.heads import split_heads
+
 
 def order_by_length(texts: Sequence[Sequence[int]]) -> list[int]:
     """Return the texts' indices with equal lengths side by side, as `encode_packed` wants them."""
@@ -101,7 +103,7 @@ def _run_last(layer: Any, hidden: Tensor, layout: _Layout) -> Tensor:
     projected = attention.k_proj(normed), attention.v_proj(normed)
     mixed = torch.empty_like(queries)
     for run in _runs(layout):
-        q = _heads(queries[run.texts, None], attention.num_heads)
+        q = split_heads(queries[run.texts, None], attention.num_heads)
         k, v = (run.heads(each, attention.num_heads) for each in projected)
         mixed[run.texts] = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(1)
     return _finish(layer, hidden[layout.lasts], mixed)
@@ -131,12 +133,7 @@ class _Run:
     def heads(self, rows: Tensor, num_heads: int) -> Tensor:
         """Return the texts' rows of (N, width) as (count, heads, T, width / heads)."""
         rest = rows[self.rest].view(self.count, -1, rows.shape[-1])
-        return _heads(torch.cat([rows[self.firsts, None], rest], dim=1), num_heads)
-
-
-def _heads(rows: Tensor, num_heads: int) -> Tensor:
-    """(count, T, width) to (count, heads, T, width / heads)."""
-    return rows.reshape(*rows.shape[:2], num_heads, rows.shape[-1] // num_heads).transpose(1, 2)
+        return split_heads(torch.cat([rows[self.firsts, None], rest], dim=1), num_heads)
 
 
 def _runs(layout: _Layout) -> Iterator[_Run]:
