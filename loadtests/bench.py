@@ -1,12 +1,11 @@
 """What scenarios get: where the service is, how much traffic to send, and how to score a step with it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
-from loadtests.service import MODELS
+from loadtests.service import Target
 from loadtests.traffic import ALIGNMENT, Step
 from visreward import RewardClient, ScoreResult
 
@@ -16,8 +15,7 @@ class Bench:
     """A running service, and how much traffic to send."""
 
     url: str
-    shape: str
-    cache: Path
+    target: Target
     num_images: int
     group_size: int
     repeats: int
@@ -25,6 +23,8 @@ class Bench:
     """How long the scenarios last that take their time."""
     peers: tuple[str, ...]
     """Names of the peers that run beside."""
+    here: bool = False
+    """Whether peers run in the bench's own environment, and none is made for them."""
 
     @property
     def port(self) -> int:
@@ -32,18 +32,13 @@ class Bench:
         assert port is not None
         return port
 
-    @property
-    def model(self) -> str:
-        """Name of the model in the service's settings."""
-        return MODELS[self.shape]
-
     def score(self, client: RewardClient, step: Step) -> ScoreResult:
         """Score a step; a failed item ends the bench."""
-        terms = {"clip": {**ALIGNMENT, "model": self.model}}
+        terms = {"clip": {**ALIGNMENT, "model": self.target.model}}
         return client.score(step.items(), terms=terms, reward="clip", details=False)
 
-    def counted(self, name: str) -> float:
-        """Return the sum of a counter of the service over its labels."""
+    def counted(self, name: str, label: str = "") -> float:
+        """Return a counter of the service, summed over its labels, or over those where one has that value."""
         lines = httpx.get(f"{self.url}/metrics").text.splitlines()
         found = [line for line in lines if line.startswith((f"{name}_total{{", f"{name}_total "))]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+        return sum(float(line.rsplit(" ", 1)[1]) for line in found if not label or f'="{label}"' in line)

@@ -19,31 +19,13 @@ import torch
 from rich.console import Console
 from safetensors.torch import save_file
 
+from loadtests.checkpoint import make_checkpoint
 from visreward_service.models import DecodedImage, ModelSettings, load_model
 from visreward_service.models.devices import DTYPES
 from visreward_service.models.encoder import Encoder
-from visreward_service.models.networks import FGClip, FGClipConfig
+from visreward_service.models.networks import FGClip
 
 TEXT = "a photo of two small red cups and an old wooden table near the window of a large room"
-FG_CLIP_LARGE: dict[str, Any] = {
-    "model_type": "clip",
-    "projection_dim": 768,
-    "text_config": {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_attention_heads": 12,
-        "eos_token_id": 49407,
-    },
-    "vision_config": {
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "patch_size": 14,
-        "image_size": 336,
-    },
-}
-"""clip-vit-large-patch14-336, as fg-clip-large's config is expected to be."""
 
 
 def make_open_clip(name: str, folder: Path) -> ModelSettings:
@@ -59,17 +41,7 @@ def make_open_clip(name: str, folder: Path) -> ModelSettings:
 
 def make_fgclip(folder: Path) -> ModelSettings:
     """Save an FG-CLIP large with random weights in the published layout."""
-    from open_clip.tokenizer import SimpleTokenizer
-
-    _save(FGClip(FGClipConfig.from_dict(FG_CLIP_LARGE)).published_state_dict(), folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(FG_CLIP_LARGE), encoding="utf-8")
-    simple = SimpleTokenizer()
-    names = {simple.sot_token_id: "<|startoftext|>", simple.eot_token_id: "<|endoftext|>"}
-    vocab = {names.get(index, token): index for token, index in simple.encoder.items()}
-    (folder / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
-    merges = sorted(simple.bpe_ranks, key=simple.bpe_ranks.__getitem__)
-    (folder / "merges.txt").write_text("\n".join(" ".join(pair) for pair in merges), encoding="utf-8")
-    return ModelSettings(kind="fgclip", source=str(folder))
+    return ModelSettings(kind="fgclip", source=str(make_checkpoint("fg-clip-large", folder)))
 
 
 def _save(state: dict[str, torch.Tensor], path: Path) -> None:

@@ -131,10 +131,10 @@ def echo_bodies() -> dict[str, bytes]:
 @contextmanager
 def echo_server(bench: Bench, environment: Environment | None, kind: str) -> Iterator[int]:
     """Start a server that reads a body as JSON and writes it back; yield its port."""
-    python = sys.executable if environment is None else str(environment.make(bench.cache))
+    python = sys.executable if environment is None else str(environment.make(bench.target.cache))
     port = free_port()
     command = [python, "-m", f"{SYSTEMS}.echo_server", kind, str(port)]
-    log = bench.cache / f"echo-{kind}.log"
+    log = bench.target.cache / f"echo-{kind}.log"
     with running(command, f"http://127.0.0.1:{port}", "/health", environ=OFFLINE, log=log):
         yield port
 

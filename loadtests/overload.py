@@ -67,7 +67,7 @@ def overload(bench: Bench) -> list[Row]:
     capacity = measure_capacity(bench)
     max_items = max(int(capacity * DEADLINE_MS / 1000 / 3), 4 * bench.group_size)
     extra = f"image_store_bytes = {IMAGE_STORE_BYTES}\ncache_bytes = {CACHE_BYTES}\n"
-    with serving(bench.shape, bench.cache, f"{extra}queue = {{ max_items = {max_items} }}") as url:
+    with serving(bench.target, f"{extra}queue = {{ max_items = {max_items} }}") as url:
         own = Bench(**{**vars(bench), "url": url})
         measure_capacity(own)
         before = at_rest(own)
@@ -136,7 +136,7 @@ def flood_body(bench: Bench, image: bytes, seed: int) -> bytes:
     """Return the body that asks for new completions on an image."""
     source, digest = random.Random(seed), sha256(image).hexdigest()
     pairs = [(digest, caption(source)) for _ in range(bench.group_size)]
-    return encode_pairs(bench.model, {digest: image}, pairs, deadline_ms=DEADLINE_MS)
+    return encode_pairs(bench.target.model, {digest: image}, pairs, deadline_ms=DEADLINE_MS)
 
 
 async def post_alone(port: int, body: bytes) -> Answer:
@@ -235,7 +235,7 @@ def mixed(bench: Bench) -> list[Row]:
         "--loglevel",
         "ERROR",
         "--model",
-        bench.model,
+        bench.target.model,
         "-u",
         str(LOCUST_USERS),
     ]

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from loadtests.bench import Bench
-from loadtests.checkpoint import make_vit_b_32
+from loadtests.checkpoint import make_checkpoint
 from loadtests.results import Row
 from loadtests.traffic import build_step, jpeg
 from visreward_service.models import ModelSettings, load_model
@@ -79,7 +79,7 @@ def prepare_all(bench: Bench, models: Mapping[str, Any], size: str, files: list[
 
 
 def settings(bench: Bench, way: Any) -> ModelSettings:
-    return ModelSettings(kind="clip", source=str(make_vit_b_32(bench.cache)), resize=way)
+    return ModelSettings(kind="clip", source=str(make_checkpoint("vit-b-32", bench.target.cache)), resize=way)
 
 
 def pixels(model: Model, data: bytes) -> Any:

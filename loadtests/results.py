@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 
 @dataclass(frozen=True)
 class Row:
@@ -83,11 +85,12 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
-def machine() -> str:
-    """Name the processor and its size."""
+def machine(device: str = "cpu") -> str:
+    """Name the processor and its size, and the GPU that is the device."""
     model = platform.processor()
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             model = line.split(":", 1)[1].strip()
             break
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    gpu = "" if device == "cpu" else f"{torch.cuda.get_device_name(device)}; "
+    return f"{gpu}{model}, {os.cpu_count()} cores, Python {platform.python_version()}"

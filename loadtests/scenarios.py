@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from loadtests.bench import Bench
+from loadtests.breakdown import breakdown
+from loadtests.feed import feed
 from loadtests.front import front
 from loadtests.grouped import grouped
 from loadtests.overhead import echo, healthz, rules
@@ -13,6 +15,8 @@ from loadtests.verify import verify
 
 SCENARIOS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "grouped": grouped,
+    "breakdown": breakdown,
+    "feed": feed,
     "front": front,
     "mixed": mixed,
     "overload": overload,

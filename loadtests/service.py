@@ -1,4 +1,4 @@
-"""Servers in processes of their own: the service with the checkpoint that the bench names, and its peers."""
+"""Servers in processes of their own: the service with the model that the bench names, and its peers."""
 
 import os
 import socket
@@ -8,29 +8,72 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 
-from loadtests.checkpoint import make_vit_b_32
+from loadtests.checkpoint import SHAPES, make_checkpoint
 
 START_SECONDS = 300
 STOP_SECONDS = 20
 
-MODELS = {"bundled": "fgclip", "vit-b-32": "clip"}
-"""Name in the settings of the model that has each shape."""
-BUNDLED = '[models.fgclip]\nkind = "fgclip"\nsource = "bundled:scenes-fgclip"\n'
+BUNDLED = "bundled"
+"""The shape of the bundled model, which is always served."""
+BUNDLED_MODEL = '[models.fgclip]\nkind = "fgclip"\nsource = "bundled:scenes-fgclip"\n'
 
 
-def write_settings(shape: str, cache: Path, folder: Path, extra: str = "") -> Path:
-    """Write the settings of a service with a shape: `bundled`, or `vit-b-32` with random weights.
+@dataclass(frozen=True)
+class Target:
+    """The model of a bench, and where it runs."""
+
+    shape: str
+    """`bundled`, or one of `checkpoint.SHAPES`."""
+    cache: Path
+    """Where checkpoints are kept."""
+    device: str = "cpu"
+    dtype: str = "float32"
+    batch: int | None = None
+    """Images in a forward pass, or a quarter of the texts; the service's own numbers where it is None."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model in the service's settings."""
+        return "fgclip" if self.shape == BUNDLED else "clip"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder of the checkpoint."""
+        return make_checkpoint(self.shape, self.cache)
+
+    @property
+    def is_on_cpu(self) -> bool:
+        return self.device == "cpu"
+
+    @property
+    def name(self) -> str:
+        """A name for files."""
+        plain = self.is_on_cpu and self.dtype == "float32"
+        return self.shape if plain else f"{self.shape}-{self.device.replace(':', '')}-{self.dtype}"
+
+
+def write_settings(target: Target, folder: Path, extra: str = "") -> Path:
+    """Write the settings of a service with the bundled model and the target's.
 
     `extra` comes first: top-level settings.
     """
-    text = f'log_level = "warning"\n{extra}\n{BUNDLED}'
-    if shape == "vit-b-32":
-        text += f'[models.clip]\nkind = "clip"\nsource = "{make_vit_b_32(cache)}"\n'
+    text = f'log_level = "warning"\n{extra}\n{BUNDLED_MODEL}'
+    if target.shape != BUNDLED:
+        text += (
+            f'[models.clip]\nkind = "{SHAPES[target.shape].kind}"\nsource = "{target.checkpoint}"\n'
+            f'device = "{target.device}"\ndtype = "{target.dtype}"\n'
+        )
+    if target.batch is not None:
+        text += (
+            f"[batch]\nmax_images = {target.batch}\nmax_texts = {4 * target.batch}\n"
+            f"max_tokens = {256 * target.batch}\nmax_prepared_images = {max(256, 2 * target.batch)}\n"
+        )
     settings = folder / "settings.toml"
     settings.write_text(text, encoding="utf-8")
     return settings
@@ -44,12 +87,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(shape: str, cache: Path, extra: str = "") -> Iterator[str]:
+def serving(target: Target, extra: str = "") -> Iterator[str]:
     """Start a service; yield its URL."""
     with tempfile.TemporaryDirectory() as name:
-        settings = write_settings(shape, cache, Path(name), extra)
+        settings = write_settings(target, Path(name), extra)
         port = free_port()
-        command = [str(Path(sys.executable).parent / "visreward"), "serve", "--config", str(settings)]
+        command = [sys.executable, "-m", "visreward", "serve", "--config", str(settings)]
         with running([*command, "--port", str(port)], f"http://127.0.0.1:{port}", "/readyz") as url:
             yield url
 
@@ -107,11 +150,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             child.kill()
 
 
-def memory_bytes(port: int) -> int:
-    """Return the resident bytes of the process that listens on a port, and of its children."""
+def listener(port: int) -> psutil.Process:
+    """Return the process that listens on a port."""
     for connection in psutil.net_connections("tcp"):
         if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
-            process = psutil.Process(connection.pid)
-            family = [process, *process.children(recursive=True)]
-            return sum(one.memory_info().rss for one in family)
+            return psutil.Process(connection.pid)
     raise RuntimeError(f"nothing listens on port {port}")
+
+
+def memory_bytes(port: int) -> int:
+    """Return the resident bytes of the process that listens on a port, and of its children."""
+    process = listener(port)
+    return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])

@@ -5,7 +5,7 @@ It owns sending and waiting, nothing else: what is sent, retried and made of the
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -40,6 +40,9 @@ from visreward.scoring import scoring
 from visreward.servers import Servers
 
 T = TypeVar("T")
+
+PIECE_BYTES = 2**18
+"""Of a body, given to a connection at a time."""
 
 
 class RewardClient:
@@ -286,16 +289,34 @@ class RewardClient:
             if stop.wait(step.seconds):
                 raise _AbandonedError
             return None
+        request = self._http.build_request(
+            step.call.method,
+            step.server.url + step.call.path,
+            headers=step.call.headers,
+            content=step.call.content,
+            timeout=self._core.timeout(step.timeout_seconds),
+        )
+        if step.call.content is not None:
+            request.stream = Pieces(step.call.content)
         try:
-            return self._http.request(
-                step.call.method,
-                step.server.url + step.call.path,
-                headers=step.call.headers,
-                content=step.call.content,
-                timeout=self._core.timeout(step.timeout_seconds),
-            )
+            return self._http.send(request)
         except httpx.HTTPError as error:
             return error
+
+
+class Pieces(httpx.ByteStream):
+    """A body that goes out piece by piece.
+
+    httpx's blocking transport copies what is left of a piece after every write of the socket.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._content), PIECE_BYTES):
+            yield self._content[start : start + PIECE_BYTES]
 
 
 class _AbandonedError(Exception):

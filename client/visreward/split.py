@@ -1,4 +1,8 @@
-"""One call's items into as few requests as the service's limits allow: a pure grouping function."""
+"""One call's items into requests within the service's limits, of a good size: a pure grouping function.
+
+The service begins with a request when it is there whole: of a large call, cut in several, the first are
+worked at while the others come in.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +12,10 @@ from visreward.protocol import Limits
 
 ENVELOPE_BYTES = 4096
 """Room in every body for what stands round the items: names, counts, the deadline."""
+
+GOOD_ITEMS = 512
+GOOD_BYTES = 8 * 2**20
+"""A request that holds something already takes no group that would make it larger than these."""
 
 
 @dataclass(slots=True)
@@ -46,9 +54,10 @@ def split(
 ) -> tuple[list[Chunk], list[Sendable]]:
     """Pack items into chunks, and return with them the items that fit in no request at all.
 
-    A group stays in one chunk where it fits in one, wherever its items stand in the list; a larger one is
-    cut. Within a chunk items keep their order. An image is counted once per chunk. `image_bytes` gives the
-    bytes in a body of each image that is to be sent; images that are only named cost nothing.
+    A group stays in one chunk where it fits in one, wherever its items stand in the list; one that is over
+    the bounds is cut. Within a chunk items keep their order. An image is counted once per chunk.
+    `image_bytes` gives the bytes in a body of each image that is to be sent; images that are only named cost
+    nothing.
     """
     packer = _Packer(image_bytes, bounds)
     for group in by_group(items):
@@ -82,7 +91,7 @@ class _Packer:
     too_large: list[Sendable] = field(default_factory=list)
 
     def put_group(self, group: list[Sendable]) -> None:
-        """Add to the last chunk what fits there whole; open a new one otherwise; cut what fits in none."""
+        """Add to the last chunk what it has room for; open a new one otherwise; cut what fits in none."""
         if self.chunks and self._put(self.chunks[-1], group):
             return
         fresh = Chunk()
@@ -105,13 +114,15 @@ class _Packer:
         num_bytes = sum(len(item.encoded) + 1 for item in group) + sum(
             self.image_bytes[digest] for digest in new
         )
+        items_after, bytes_after = len(chunk.items) + len(group), chunk.num_bytes + num_bytes
         fits = (
-            len(chunk.items) + len(group) <= self.bounds.max_items
+            items_after <= self.bounds.max_items
             and len(chunk.digests) + len(new) <= self.bounds.max_images
-            and chunk.num_bytes + num_bytes <= self.bounds.max_bytes
+            and bytes_after <= self.bounds.max_bytes
         )
-        if fits:
+        is_good = not chunk.items or (items_after <= GOOD_ITEMS and bytes_after <= GOOD_BYTES)
+        if fits and is_good:
             chunk.items += group
             chunk.digests |= new
-            chunk.num_bytes += num_bytes
-        return fits
+            chunk.num_bytes = bytes_after
+        return fits and is_good

@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,8 +17,9 @@ from typing import Any
 import httpx
 import numpy as np
 
+from loadtests.bench import Bench
 from loadtests.peers.environment import INFINITY, PLAIN, RAY, TORCHMETRICS, Environment
-from loadtests.service import free_port, running
+from loadtests.service import Target, free_port, running
 from loadtests.traffic import Step
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +51,20 @@ Runner = Callable[[Step], Run]
 
 
 @dataclass(frozen=True)
+class Site:
+    """Where a peer runs, and what it loads."""
+
+    python: str
+    """The interpreter of its environment."""
+    target: Target
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What its process gets beside what this one has: no hub, and where the model goes."""
+        return {**OFFLINE, "BENCH_DEVICE": self.target.device, "BENCH_DTYPE": self.target.dtype}
+
+
+@dataclass(frozen=True)
 class Peer:
     """Another system."""
 
@@ -56,28 +72,28 @@ class Peer:
     traffic: str
     """`pairs`: it is called once for each image and completion. `groups`: it is given siblings together."""
     environment: Environment
-    start: Callable[[str, Path, ExitStack], Runner] = field(repr=False)
-    """From an interpreter and the checkpoint to something that runs steps; the stack ends it."""
+    start: Callable[[Site, ExitStack], Runner] = field(repr=False)
+    """From where it runs to something that runs steps; the stack ends it."""
     is_slow: bool = False
     """Whether it gets a part of the images only."""
 
     @contextmanager
-    def running(self, cache: Path, checkpoint: Path) -> Iterator[Runner]:
+    def running(self, bench: Bench) -> Iterator[Runner]:
         """Start the system. Raises `NotInstalledError`, and RuntimeError where it does not start."""
-        python = str(self.environment.make(cache))
+        python = sys.executable if bench.here else str(self.environment.make(bench.target.cache))
         with ExitStack() as stack:
-            yield self.start(python, checkpoint, stack)
+            yield self.start(Site(python, bench.target), stack)
 
 
-def as_program(module: str, *arguments: str) -> Callable[[str, Path, ExitStack], Runner]:
+def as_program(module: str, *arguments: str) -> Callable[[Site, ExitStack], Runner]:
     """Return how a program is started that scores steps named on its stdin."""
 
-    def start(python: str, checkpoint: Path, stack: ExitStack) -> Runner:
+    def start(site: Site, stack: ExitStack) -> Runner:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         process = subprocess.Popen(
-            [python, "-m", f"{SYSTEMS}.{module}", str(checkpoint), *arguments],
+            [site.python, "-m", f"{SYSTEMS}.{module}", str(site.target.checkpoint), *arguments],
             cwd=ROOT,
-            env=environ(),
+            env={**os.environ, **site.environ},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=(folder / "log").open("wb"),
@@ -112,11 +128,6 @@ def as_program(module: str, *arguments: str) -> Callable[[str, Path, ExitStack],
     return start
 
 
-def environ() -> dict[str, str]:
-    """Return the environment of peers: no hub, and what this process has."""
-    return {**os.environ, **OFFLINE}
-
-
 def bodies(step: Step) -> list[dict[str, Any]]:
     """Return a step's groups as JSON bodies."""
     return [
@@ -129,23 +140,23 @@ Send = Callable[[httpx.AsyncClient, dict[str, Any]], Awaitable[list[float]]]
 
 
 def as_server(
-    command: Callable[[str, Path, int], list[str]],
+    command: Callable[[Site, int], list[str]],
     health: str,
     send: Send,
     *,
     in_pairs: bool = False,
-) -> Callable[[str, Path, ExitStack], Runner]:
+) -> Callable[[Site, ExitStack], Runner]:
     """Return how a server is started and sent steps, by sixteen callers at once."""
 
-    def start(python: str, checkpoint: Path, stack: ExitStack) -> Runner:
+    def start(site: Site, stack: ExitStack) -> Runner:
         port = free_port()
         log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "log"
         url = stack.enter_context(
             running(
-                command(python, checkpoint, port),
+                command(site, port),
                 f"http://127.0.0.1:{port}",
                 health,
-                environ=OFFLINE,
+                environ=site.environ,
                 log=log,
             )
         )
@@ -214,20 +225,21 @@ async def _embed(client: httpx.AsyncClient, modality: str, inputs: list[str]) ->
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def program(module: str) -> Callable[[str, Path, int], list[str]]:
+def program(module: str) -> Callable[[Site, int], list[str]]:
     """Return the command of a server among the programs here."""
-    return lambda python, checkpoint, port: [
-        *(python, "-m", f"{SYSTEMS}.{module}"),
-        *(str(checkpoint), str(port)),
+    return lambda site, port: [
+        *(site.python, "-m", f"{SYSTEMS}.{module}"),
+        *(str(site.target.checkpoint), str(port)),
     ]
 
 
-def infinity(python: str, checkpoint: Path, port: int) -> list[str]:
+def infinity(site: Site, port: int) -> list[str]:
     """Return the command of infinity's own server."""
-    options = "--engine torch --device cpu --dtype float32 --no-bettertransformer --no-model-warmup"
+    target = site.target
     return [
-        *(str(Path(python).parent / "infinity_emb"), "v2", "--model-id", str(checkpoint)),
-        *options.split(),
+        *(str(Path(site.python).parent / "infinity_emb"), "v2", "--model-id", str(target.checkpoint)),
+        *("--engine", "torch", "--device", target.device, "--dtype", target.dtype),
+        *("--no-bettertransformer", "--no-model-warmup"),
         *("--served-model-name", "clip", "--batch-size", "32", "--port", str(port)),
     ]
 

@@ -75,6 +75,7 @@ def build_engine(settings: Settings) -> Engine:
                     max_bytes=settings.limits.max_image_bytes,
                     max_pixels=settings.limits.max_image_pixels,
                 ),
+                metrics=metrics,
             ),
             store=ImageStore(settings.image_store_bytes),
             rules=RulePool(

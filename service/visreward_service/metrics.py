@@ -105,6 +105,12 @@ class Metrics:
         self.encode_seconds = Counter(
             "visreward_encode_seconds", "Time in forward passes.", ["model", "kind"], registry=new
         )
+        self.prepare_seconds = Counter(
+            "visreward_prepare_seconds",
+            "Time of threads that prepare images and texts for a model.",
+            ["step"],
+            registry=new,
+        )
         self.out_of_memory = Counter(
             "visreward_out_of_memory",
             "Forward passes that a device had no memory for.",
@@ -148,6 +154,8 @@ class Metrics:
             ["port", "outcome"],
             registry=new,
         )
+        for step in ("decode", "resize", "tokenise"):
+            self.prepare_seconds.labels(step)
         for full_of in ("bytes", "items"):
             self.refused.labels(full_of)
         for port in ("http", "grpc"):
@@ -169,6 +177,10 @@ class Metrics:
         self.batch_size.labels(model, kind).observe(size)
         self.encoded.labels(model, kind).inc(size)
         self.encode_seconds.labels(model, kind).inc(seconds)
+
+    def prepared(self, step: str, seconds: float) -> None:
+        """Count one thread's preparation of an image or of some texts."""
+        self.prepare_seconds.labels(step).inc(seconds)
 
     def request(self, path: str, status: str, seconds: float) -> None:
         """Count one request."""

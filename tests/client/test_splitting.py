@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +37,47 @@ def test_a_large_call_is_cut_by_items_and_joined_in_order(score: Score, service:
     assert [item.id for item in result.items] == [str(place) for place in range(100)]
     assert len(service.scored) == 15
     assert max(len(seen.body["items"]) for seen in service.scored) == 7
+
+
+def test_a_large_call_goes_in_requests_of_which_the_first_can_be_begun_early(
+    score: Score, service: SmallService
+) -> None:
+    score(make_items(*[None] * 700, *["one"] * 600))
+    assert sorted(len(seen.body["items"]) for seen in service.scored) == [188, 512, 600]
+
+
+def test_images_go_in_requests_of_some_megabytes_and_each_once(score: Score, service: SmallService) -> None:
+    pictures = [bytes([number]) * 2**20 for number in range(12)]
+    items = [
+        {"completion": "x", "group": str(number), "images": [data]}
+        for number, data in enumerate(pictures)
+        for _ in range(2)
+    ]
+    score(items)
+    assert service.num_uploads == len(pictures)
+    assert sorted(len(seen.body["images"]) for seen in service.scored) == [5, 7]
+
+
+class NotesPieces(httpx.HTTPTransport):
+    """Notes how much of a body it is given at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[list[int]] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert isinstance(request.stream, httpx.SyncByteStream)
+        self.sizes.append([len(piece) for piece in request.stream])
+        return super().handle_request(request)
+
+
+def test_a_large_body_is_given_to_the_connection_in_pieces(service: SmallService) -> None:
+    transport = NotesPieces()
+    with RewardClient(url=service.url, transport=transport, limits=Limits()) as client:
+        assert client.score([{"completion": "four", "images": [b"x" * 3_000_000]}], recipe="lengths").rewards
+    [seen] = service.scored
+    assert sum(transport.sizes[-1]) == seen.num_bytes > 3_000_000
+    assert max(transport.sizes[-1]) <= 2**18
 
 
 def test_limits_are_asked_for_once_and_only_when_needed(service: SmallService) -> None:

@@ -1,5 +1,6 @@
 """torchmetrics' CLIPScore: called for each sample, as papers do, or once for a group of siblings."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from loadtests.peers.systems.steps import Group, answer_steps
 
 def main() -> None:
     checkpoint, per = Path(sys.argv[1]), sys.argv[2]
-    model: Any = CLIPModel.from_pretrained(checkpoint)
+    device = os.environ["BENCH_DEVICE"]
+    loaded: Any = CLIPModel.from_pretrained(checkpoint)
+    model = loaded.to(device)
     processor: Any = CLIPProcessor.from_pretrained(checkpoint)
 
     def load() -> tuple[Any, Any]:
@@ -24,7 +27,7 @@ def main() -> None:
         return float(clip_score(images, texts, model_name_or_path=load)) / 100
 
     def score(groups: list[Group]) -> list[list[float]]:
-        tensors = [torch.from_numpy(np.array(group.image)).permute(2, 0, 1) for group in groups]
+        tensors = [torch.from_numpy(np.array(group.image)).permute(2, 0, 1).to(device) for group in groups]
         if per == "sample":
             return [
                 [call([tensor], [text]) for text in group.texts] for tensor, group in zip(tensors, groups)

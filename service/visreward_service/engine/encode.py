@@ -2,16 +2,19 @@
 
 import asyncio
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from visreward.protocol import Code
 from visreward_service.cache import Tiers
 from visreward_service.engine.lane import Encoding, Lane, Ticket
+from visreward_service.metrics import Metrics
 from visreward_service.models.base import DecodedImage, Model, Pixels, Tokens, Vector
 from visreward_service.models.images import ImageFault
 from visreward_service.scorers.base import (
@@ -22,6 +25,8 @@ from visreward_service.scorers.base import (
     TextFeatures,
     Work,
 )
+
+R = TypeVar("R")
 
 Features = ImageFeatures | TextFeatures
 Decode = Callable[[bytes], DecodedImage]
@@ -45,12 +50,23 @@ def late() -> Fault:
     return Fault(Code.DEADLINE_EXCEEDED, "not scored within deadline_ms")
 
 
-class Decodings:
-    """The decoded images of one request: each is decoded once, and let go when its last model has it."""
+def timed(metrics: Metrics, step: str, function: Callable[..., R], *arguments: object) -> R:
+    """Return `function(*arguments)`, and count its time as that of a step of preparation."""
+    started = time.perf_counter()
+    try:
+        return function(*arguments)
+    finally:
+        metrics.prepared(step, time.perf_counter() - started)
 
-    def __init__(self, cpu: Executor, decode: Decode) -> None:
+
+class Decodings:
+    """The images of one request on their way into models: each is decoded once, however many models read it,
+    and let go when the last one has it."""
+
+    def __init__(self, cpu: Executor, decode: Decode, metrics: Metrics) -> None:
         self._cpu = cpu
         self._decode = decode
+        self._metrics = metrics
         self._decoded: dict[str, asyncio.Future[DecodedImage]] = {}
         self._readers: Counter[str] = Counter()
 
@@ -60,19 +76,31 @@ class Decodings:
 
         async def prepare() -> Pixels:
             loop = asyncio.get_running_loop()
-            if digest not in self._decoded:
-                self._decoded[digest] = loop.run_in_executor(self._cpu, self._decode, data)
             try:
+                if self._readers[digest] == 1 and digest not in self._decoded:
+                    return await loop.run_in_executor(self._cpu, self._decode_and_resize, data, model)
+                if digest not in self._decoded:
+                    self._decoded[digest] = loop.run_in_executor(self._cpu, self._decode_timed, data)
                 image = await self._decoded[digest]
             except ImageFault as fault:
                 raise Fault(fault.code, fault.message) from None
             finally:
                 self._readers[digest] -= 1
                 if not self._readers[digest]:
-                    del self._decoded[digest]
-            return await loop.run_in_executor(self._cpu, model.prepare_image, image)
+                    self._decoded.pop(digest, None)
+            return await loop.run_in_executor(self._cpu, self._resize_timed, image, model)
 
         return prepare
+
+    def _decode_and_resize(self, data: bytes, model: Model) -> Pixels:
+        """Both at once: what goes to a thread and back costs the event loop."""
+        return self._resize_timed(self._decode_timed(data), model)
+
+    def _decode_timed(self, data: bytes) -> DecodedImage:
+        return timed(self._metrics, "decode", self._decode, data)
+
+    def _resize_timed(self, image: DecodedImage, model: Model) -> Pixels:
+        return timed(self._metrics, "resize", model.prepare_image, image)
 
 
 @dataclass(slots=True)
@@ -84,6 +112,7 @@ class Encoder:
     cpu: Executor
     """Threads that decode, resize and tokenise."""
     decode: Decode
+    metrics: Metrics
     _owners: int = field(default=0)
 
     async def encode(
@@ -155,9 +184,11 @@ class Encoder:
             prepare = self.lanes[model].model.prepare_texts
             values = [unit.text for unit in units]
             if sum(map(len, values)) <= FEW_CHARS:
-                found = prepare(values, branch)
+                found = timed(self.metrics, "tokenise", prepare, values, branch)
             else:
-                found = await loop.run_in_executor(self.cpu, prepare, values, branch)
+                found = await loop.run_in_executor(
+                    self.cpu, timed, self.metrics, "tokenise", prepare, values, branch
+                )
             tokens.update(zip(units, found))
         return tokens
 
@@ -165,7 +196,7 @@ class Encoder:
         self, units: list[Encoding], tokens: Mapping[Encoding, Tokens], images: Mapping[str, bytes | Fault]
     ) -> dict[Encoding, Ticket]:
         """Claim a job for each unit, and set the new ones on their way."""
-        decodings = Decodings(self.cpu, self.decode)
+        decodings = Decodings(self.cpu, self.decode, self.metrics)
         tickets: dict[Encoding, Ticket] = {}
         for unit in units:
             lane = self.lanes[unit.model]

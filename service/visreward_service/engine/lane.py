@@ -142,19 +142,18 @@ class Lane:
         task.add_done_callback(self._tasks.discard)
 
     async def _prepare(self, job: Job, prepare: Callable[[], Awaitable[Pixels]]) -> None:
-        async with self._slots:
-            if job.done.done():
-                return
-            try:
-                self.offer(job, await prepare())
-            except Fault as fault:
-                self.fail(job, fault)
-            except Exception:
-                log.exception("preparation failed", extra={"model": self.model.info.name})
-                self.fail(
-                    job, Fault(Code.MODEL_FAILED, f'model "{self.model.info.name}" failed on this input')
-                )
-            await asyncio.wait([job.done])
+        await self._slots.acquire()
+        # Called at once where the job is done already.
+        job.done.add_done_callback(lambda _: self._slots.release())
+        if job.done.done():
+            return
+        try:
+            self.offer(job, await prepare())
+        except Fault as fault:
+            self.fail(job, fault)
+        except Exception:
+            log.exception("preparation failed", extra={"model": self.model.info.name})
+            self.fail(job, Fault(Code.MODEL_FAILED, f'model "{self.model.info.name}" failed on this input'))
 
     def offer(self, job: Job, payload: Payload) -> None:
         """Queue a new job, whose payload is ready for the forward pass."""

@@ -36,12 +36,16 @@ class Answer(Response):
         self.background = None
 
 
+Body = bytes | bytearray
+"""One that came in pieces is a bytearray: it may be large, and is not copied once more."""
+
+
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """Return a request's body, as `receive_body` does."""
-    return await receive_body(request.headers, request.receive, max_bytes)
+    return bytes(await receive_body(request.headers, request.receive, max_bytes))
 
 
-async def receive_body(headers: Mapping[str, str], receive: Receive, max_bytes: int) -> bytes:
+async def receive_body(headers: Mapping[str, str], receive: Receive, max_bytes: int) -> Body:
     """Return the body, unpacked where it came in zstd. Raises `ClientGoneError` where it does not end.
 
     Raises `RequestFault` as soon as more than `max_bytes` have come, announced or not, packed or not.
@@ -54,9 +58,9 @@ async def receive_body(headers: Mapping[str, str], receive: Receive, max_bytes: 
     return await asyncio.to_thread(compression.unpack, whole, max_bytes) if is_packed else whole
 
 
-async def _gather(receive: Receive, max_bytes: int) -> bytes:
+async def _gather(receive: Receive, max_bytes: int) -> Body:
     """Return the body as it came: nothing is copied of one that came at once."""
-    chunks: bytes | bytearray = b""
+    chunks: Body = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -70,14 +74,14 @@ async def _gather(receive: Receive, max_bytes: int) -> bytes:
         chunks = bytearray(chunks) if isinstance(chunks, bytes) else chunks
         chunks += chunk
         if not more:
-            return bytes(chunks)
+            return chunks
 
 
 def _too_large(max_bytes: int) -> RequestFault:
     return RequestFault(Code.REQUEST_TOO_LARGE, f"the body is over {max_bytes:,} bytes")
 
 
-def reader(headers: Mapping[str, str]) -> Callable[[bytes], object]:
+def reader(headers: Mapping[str, str]) -> Callable[[Body], object]:
     """Return the function that decodes a body, by its content type."""
     kind = headers.get("content-type", JSON)
     if kind == JSON or (kind := _name(kind)) == JSON:
@@ -87,7 +91,7 @@ def reader(headers: Mapping[str, str]) -> Callable[[bytes], object]:
     raise RequestFault(Code.UNSUPPORTED_MEDIA_TYPE, f"send {JSON} or {MSGPACK}")
 
 
-def read_json(body: bytes) -> object:
+def read_json(body: Body) -> object:
     """Decode JSON. NaN and lone surrogates pass, so that they cost the item that holds them and no other."""
     try:
         return orjson.loads(body)
@@ -104,7 +108,7 @@ def _whole_number(digits: str) -> int | float:
     return int(digits) if len(digits) <= 20 else math.inf
 
 
-def read_msgpack(body: bytes) -> object:
+def read_msgpack(body: Body) -> object:
     """Decode msgpack without extension types. Text that is not UTF-8 costs the item that holds it."""
     try:
         return msgpack.unpackb(body, raw=False, unicode_errors="surrogateescape", ext_hook=_refuse)

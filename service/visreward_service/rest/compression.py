@@ -37,7 +37,7 @@ def check_encoding(encoding: str) -> bool:
     return True
 
 
-def unpack(packed: bytes, max_bytes: int) -> bytes:
+def unpack(packed: bytes | bytearray, max_bytes: int) -> bytes:
     """Return the content of one frame. Raises `RequestFault` where it is over `max_bytes`, or no frame."""
     zstandard = find_zstd()
     assert zstandard is not None  # noqa: S101 - `check_encoding` has found it
