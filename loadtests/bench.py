@@ -1,10 +1,12 @@
 """What scenarios get: where the service is, how much traffic to send, and how to score a step with it."""
 
+import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
 
+from loadtests.peers.environment import Environment
 from loadtests.service import Target
 from loadtests.traffic import ALIGNMENT, Step
 from visreward import RewardClient, ScoreResult
@@ -31,6 +33,10 @@ class Bench:
         port = urlsplit(self.url).port
         assert port is not None
         return port
+
+    def interpreter(self, environment: Environment) -> str:
+        """Return the interpreter of a peer's environment. Raises `NotInstalledError`."""
+        return sys.executable if self.here else str(environment.make(self.target.cache))
 
     def score(self, client: RewardClient, step: Step) -> ScoreResult:
         """Score a step; a failed item ends the bench."""

@@ -131,7 +131,7 @@ def echo_bodies() -> dict[str, bytes]:
 @contextmanager
 def echo_server(bench: Bench, environment: Environment | None, kind: str) -> Iterator[int]:
     """Start a server that reads a body as JSON and writes it back; yield its port."""
-    python = sys.executable if environment is None else str(environment.make(bench.target.cache))
+    python = sys.executable if environment is None else bench.interpreter(environment)
     port = free_port()
     command = [python, "-m", f"{SYSTEMS}.echo_server", kind, str(port)]
     log = bench.target.cache / f"echo-{kind}.log"

@@ -5,7 +5,6 @@ import base64
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -80,9 +79,9 @@ class Peer:
     @contextmanager
     def running(self, bench: Bench) -> Iterator[Runner]:
         """Start the system. Raises `NotInstalledError`, and RuntimeError where it does not start."""
-        python = sys.executable if bench.here else str(self.environment.make(bench.target.cache))
+        site = Site(bench.interpreter(self.environment), bench.target)
         with ExitStack() as stack:
-            yield self.start(Site(python, bench.target), stack)
+            yield self.start(site, stack)
 
 
 def as_program(module: str, *arguments: str) -> Callable[[Site, ExitStack], Runner]:
