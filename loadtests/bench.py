@@ -1,13 +1,18 @@
 """What scenarios get: where the service is, how much traffic to send, and how to score a step with it."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from loadtests.peers.environment import Environment
-from loadtests.service import Target
+from loadtests.service import Target, free_port, running
 from loadtests.traffic import ALIGNMENT, Step
 from visreward import RewardClient, ScoreResult
 
@@ -43,8 +48,21 @@ class Bench:
         terms = {"clip": {**ALIGNMENT, "model": self.target.model}}
         return client.score(step.items(), terms=terms, reward="clip", details=False)
 
-    def counted(self, name: str, label: str = "") -> float:
-        """Return a counter of the service, summed over its labels, or over those where one has that value."""
-        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
-        found = [line for line in lines if line.startswith((f"{name}_total{{", f"{name}_total "))]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in found if not label or f'="{label}"' in line)
+    def scrape(self) -> list[Sample]:
+        """Return the samples of the service's metrics."""
+        families = text_string_to_metric_families(httpx.get(f"{self.url}/metrics").text)
+        return [sample for family in families for sample in family.samples]
+
+    def counted(self, name: str) -> float:
+        """Return the sum of a counter of the service over its labels."""
+        return sum(sample.value for sample in self.scrape() if sample.name == f"{name}_total")
+
+
+@contextmanager
+def by_way_of(bench: Bench, module: str, *arguments: str) -> Iterator[Bench]:
+    """Start a module of the bench that serves on the port it is given; yield the bench that goes to it."""
+    port = free_port()
+    root = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", module, str(port), *arguments]
+    with running(command, f"http://127.0.0.1:{port}", "/readyz", environ=root) as url:
+        yield replace(bench, url=url)

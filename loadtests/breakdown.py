@@ -19,11 +19,11 @@ from loadtests.traffic import build_step
 from visreward import RewardClient
 
 PARTS = {
-    "forward passes, images": ("visreward_encode_seconds", "image"),
-    "forward passes, texts": ("visreward_encode_seconds", "text"),
-    "decoding": ("visreward_prepare_seconds", "decode"),
-    "resizing": ("visreward_prepare_seconds", "resize"),
-    "tokenising": ("visreward_prepare_seconds", "tokenise"),
+    "forward passes, images": ("visreward_encode_seconds_total", "image"),
+    "forward passes, texts": ("visreward_encode_seconds_total", "text"),
+    "decoding": ("visreward_prepare_seconds_total", "decode"),
+    "resizing": ("visreward_prepare_seconds_total", "resize"),
+    "tokenising": ("visreward_prepare_seconds_total", "tokenise"),
 }
 """What the service counts, and under which label."""
 STEP = "the whole step"
@@ -52,7 +52,11 @@ def breakdown(bench: Bench) -> list[Row]:
 
 def read_parts(bench: Bench) -> dict[str, float]:
     """Return seconds so far: of the service's threads, of its event loop, and of this process."""
-    parts = {name: bench.counted(metric, label) for name, (metric, label) in PARTS.items()}
+    samples = bench.scrape()
+    parts = {
+        name: sum(one.value for one in samples if one.name == metric and label in one.labels.values())
+        for name, (metric, label) in PARTS.items()
+    }
     service = listener(bench.port)
     [loop] = [thread for thread in service.threads() if thread.id == service.pid]
     parts["event loop, processor time"] = loop.user_time + loop.system_time

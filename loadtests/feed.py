@@ -1,7 +1,7 @@
 """`feed`: how much one process can bring before an encoder, and take from it: the bound of a fast GPU.
 
 The encoder is a stand-in that answers at once, with one vector for everything. All else is the service's own:
-requests, decoding, resizing, tokenising, caches, queues and answers. `python -m loadtests.feed SETTINGS PORT`
+requests, decoding, resizing, tokenising, caches, queues and answers. `python -m loadtests.feed PORT SETTINGS`
 is that service.
 """
 
@@ -16,10 +16,10 @@ from unittest import mock
 
 import numpy as np
 
-from loadtests.bench import Bench
+from loadtests.bench import Bench, by_way_of
 from loadtests.grouped import timed_score
 from loadtests.results import Row
-from loadtests.service import free_port, running, write_settings
+from loadtests.service import write_settings
 from loadtests.traffic import build_step
 from visreward import RewardClient
 from visreward_service import main as service
@@ -73,11 +73,9 @@ def feed(bench: Bench) -> Iterator[Row]:
 def instant(bench: Bench) -> Iterator[Bench]:
     """Start the service with the stand-in; yield the bench that goes to it."""
     with tempfile.TemporaryDirectory() as folder:
-        settings, port = write_settings(bench.target, Path(folder)), free_port()
-        command = [sys.executable, "-m", "loadtests.feed", str(settings), str(port)]
-        root = {"PYTHONPATH": str(Path(__file__).parents[1])}
-        with running(command, f"http://127.0.0.1:{port}", "/readyz", environ=root) as url:
-            yield replace(bench, url=url)
+        settings = write_settings(bench.target, Path(folder))
+        with by_way_of(bench, "loadtests.feed", str(settings)) as own:
+            yield own
 
 
 def load_instant(settings: Mapping[str, ModelSettings]) -> dict[str, Model]:
@@ -88,4 +86,4 @@ def load_instant(settings: Mapping[str, ModelSettings]) -> dict[str, Model]:
 
 if __name__ == "__main__":
     with mock.patch.object(service, "load_models", load_instant):
-        sys.exit(service.serve(Path(sys.argv[1]), port=int(sys.argv[2])))
+        sys.exit(service.serve(Path(sys.argv[2]), port=int(sys.argv[1])))

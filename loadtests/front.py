@@ -8,15 +8,12 @@ queued requests would cost more, and could take from the service no more than th
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from pathlib import Path
+from contextlib import suppress
 
-from loadtests.bench import Bench
+from loadtests.bench import Bench, by_way_of
 from loadtests.grouped import send_pairs, timed_score
 from loadtests.overhead import rule_bodies, send_rules
 from loadtests.results import Row
-from loadtests.service import free_port, running
 from loadtests.traffic import build_step
 from visreward import RewardClient
 
@@ -27,7 +24,7 @@ CHUNK = 2**18
 def front(bench: Bench) -> list[Row]:
     """`grpo`, `pairs` and `rules`, with a front-end process and without, by turns."""
     rates: dict[str, tuple[list[float], list[float]]] = {}
-    with relaying(bench) as relayed:
+    with by_way_of(bench, "loadtests.front", str(bench.port)) as relayed:
         for turn in range(bench.repeats):
             for place, way in enumerate((relayed, bench)):
                 for scenario, rate in run_turn(way, 5000 + 2 * turn + place):
@@ -46,16 +43,6 @@ def run_turn(bench: Bench, seed: int) -> Iterator[tuple[str, float]]:
     single = build_step(seed + 100, num_images=bench.num_images, group_size=bench.group_size)
     yield "pairs", single.num_items / send_pairs(bench, single).seconds
     yield "rules", send_rules(bench, rule_bodies(seed))
-
-
-@contextmanager
-def relaying(bench: Bench) -> Iterator[Bench]:
-    """Start the front-end; yield the bench that goes through it."""
-    port = free_port()
-    command = [sys.executable, "-m", "loadtests.front", str(port), str(bench.port)]
-    root = {"PYTHONPATH": str(Path(__file__).parents[1])}
-    with running(command, f"http://127.0.0.1:{port}", "/readyz", environ=root) as url:
-        yield replace(bench, url=url)
 
 
 async def serve(port: int, target: int) -> None:

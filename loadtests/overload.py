@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from statistics import median, quantiles
 
@@ -68,7 +68,7 @@ def overload(bench: Bench) -> list[Row]:
     max_items = max(int(capacity * DEADLINE_MS / 1000 / 3), 4 * bench.group_size)
     extra = f"image_store_bytes = {IMAGE_STORE_BYTES}\ncache_bytes = {CACHE_BYTES}\n"
     with serving(bench.target, f"{extra}queue = {{ max_items = {max_items} }}") as url:
-        own = Bench(**{**vars(bench), "url": url})
+        own = replace(bench, url=url)
         measure_capacity(own)
         before = at_rest(own)
         step = build_step(7777, num_images=8, group_size=bench.group_size)

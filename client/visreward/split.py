@@ -15,7 +15,7 @@ ENVELOPE_BYTES = 4096
 
 GOOD_ITEMS = 512
 GOOD_BYTES = 8 * 2**20
-"""A request that holds something already takes no group that would make it larger than these."""
+"""What a request that holds something already may grow to."""
 
 
 @dataclass(slots=True)
@@ -47,6 +47,11 @@ class Bounds:
         return cls(
             limits.max_items, limits.max_images, limits.max_request_bytes - head_bytes - ENVELOPE_BYTES
         )
+
+    @property
+    def good(self) -> "Bounds":
+        """What a request may grow to that holds something already."""
+        return Bounds(min(self.max_items, GOOD_ITEMS), self.max_images, min(self.max_bytes, GOOD_BYTES))
 
 
 def split(
@@ -92,10 +97,10 @@ class _Packer:
 
     def put_group(self, group: list[Sendable]) -> None:
         """Add to the last chunk what it has room for; open a new one otherwise; cut what fits in none."""
-        if self.chunks and self._put(self.chunks[-1], group):
+        if self.chunks and self._put(self.chunks[-1], group, self.bounds.good):
             return
         fresh = Chunk()
-        if self._put(fresh, group):
+        if self._put(fresh, group, self.bounds):
             self.chunks.append(fresh)
         elif len(group) == 1:
             self.too_large += group
@@ -103,7 +108,7 @@ class _Packer:
             for item in group:
                 self.put_group([item])
 
-    def _put(self, chunk: Chunk, group: list[Sendable]) -> bool:
+    def _put(self, chunk: Chunk, group: list[Sendable], bounds: Bounds) -> bool:
         new = dict.fromkeys(
             digest
             for item in group
@@ -114,15 +119,13 @@ class _Packer:
         num_bytes = sum(len(item.encoded) + 1 for item in group) + sum(
             self.image_bytes[digest] for digest in new
         )
-        items_after, bytes_after = len(chunk.items) + len(group), chunk.num_bytes + num_bytes
         fits = (
-            items_after <= self.bounds.max_items
-            and len(chunk.digests) + len(new) <= self.bounds.max_images
-            and bytes_after <= self.bounds.max_bytes
+            len(chunk.items) + len(group) <= bounds.max_items
+            and len(chunk.digests) + len(new) <= bounds.max_images
+            and chunk.num_bytes + num_bytes <= bounds.max_bytes
         )
-        is_good = not chunk.items or (items_after <= GOOD_ITEMS and bytes_after <= GOOD_BYTES)
-        if fits and is_good:
+        if fits:
             chunk.items += group
             chunk.digests |= new
-            chunk.num_bytes = bytes_after
-        return fits and is_good
+            chunk.num_bytes += num_bytes
+        return fits

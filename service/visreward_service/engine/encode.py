@@ -26,6 +26,7 @@ from visreward_service.scorers.base import (
     Work,
 )
 
+T = TypeVar("T")
 R = TypeVar("R")
 
 Features = ImageFeatures | TextFeatures
@@ -60,8 +61,7 @@ def timed(metrics: Metrics, step: str, function: Callable[..., R], *arguments: o
 
 
 class Decodings:
-    """The images of one request on their way into models: each is decoded once, however many models read it,
-    and let go when the last one has it."""
+    """The decoded images of one request: each is decoded once, and let go when its last model has it."""
 
     def __init__(self, cpu: Executor, decode: Decode, metrics: Metrics) -> None:
         self._cpu = cpu
@@ -75,32 +75,23 @@ class Decodings:
         self._readers[digest] += 1
 
         async def prepare() -> Pixels:
-            loop = asyncio.get_running_loop()
+            if digest not in self._decoded:
+                self._decoded[digest] = self._run("decode", self._decode, data)
             try:
-                if self._readers[digest] == 1 and digest not in self._decoded:
-                    return await loop.run_in_executor(self._cpu, self._decode_and_resize, data, model)
-                if digest not in self._decoded:
-                    self._decoded[digest] = loop.run_in_executor(self._cpu, self._decode_timed, data)
                 image = await self._decoded[digest]
             except ImageFault as fault:
                 raise Fault(fault.code, fault.message) from None
             finally:
                 self._readers[digest] -= 1
                 if not self._readers[digest]:
-                    self._decoded.pop(digest, None)
-            return await loop.run_in_executor(self._cpu, self._resize_timed, image, model)
+                    del self._decoded[digest]
+            return await self._run("resize", model.prepare_image, image)
 
         return prepare
 
-    def _decode_and_resize(self, data: bytes, model: Model) -> Pixels:
-        """Both at once: what goes to a thread and back costs the event loop."""
-        return self._resize_timed(self._decode_timed(data), model)
-
-    def _decode_timed(self, data: bytes) -> DecodedImage:
-        return timed(self._metrics, "decode", self._decode, data)
-
-    def _resize_timed(self, image: DecodedImage, model: Model) -> Pixels:
-        return timed(self._metrics, "resize", model.prepare_image, image)
+    def _run(self, step: str, function: Callable[[T], R], argument: T) -> asyncio.Future[R]:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._cpu, timed, self._metrics, step, function, argument)
 
 
 @dataclass(slots=True)

@@ -52,6 +52,17 @@ async def test_rewards_and_parts_can_be_averaged_by_recipe_and_source() -> None:
         assert found[counted] == 3
 
 
+async def test_a_scrape_tells_what_preparation_takes() -> None:
+    names = [f'visreward_prepare_seconds_total{{step="{step}"}}' for step in ("decode", "resize", "tokenise")]
+    async with running() as service:
+        before = await scrape(service)
+        body = {"recipe": "pebr-r1/stage1", "images": [picture(1200).wire()], "items": [item(1200)]}
+        assert (await service.post("/score", json=body)).status_code == 200
+        after = await scrape(service)
+    assert [before[name] for name in names] == [0.0, 0.0, 0.0]
+    assert all(0 < after[name] < 60 for name in names)
+
+
 async def test_negative_rewards_have_a_sum_of_their_own() -> None:
     inline = {"terms": {"length": {"scorer": "length", "shape": "ratio", "expected_tokens": 4}}}
     rewards = {"reward": "length - 1"}
